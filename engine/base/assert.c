@@ -1,0 +1,10 @@
+#include "engine/base/assert.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void twi_assert_failed(const char *file, int line, const char *expression)
+{
+    fprintf(stderr, "%s:%d: invariant broken: %s\n", file, line, expression);
+    abort();
+}

@@ -1,0 +1,71 @@
+/* ring.h - the broadcast tick ring: one producer, any number of readers, overwriting, in shared memory.
+ *
+ * Shape:    a power of two of 64-byte slots (8-byte seqlock word + 56-byte tw_event); event n lies in slot n mod slots.
+ *           Sequence numbers start at 0 and never repeat within an epoch.
+ * Producer: never waits for anybody. claim() gives the next slot's event to fill in, commit() publishes it; a claim
+ *           that is not committed is given again. One thread at a time.
+ * Readers:  keep their own cursor; map read-only; cannot disturb the producer; learn exactly how many they missed.
+ * Names:    "name" is a shared-memory object name without slash ("tickwire"); NULL makes an anonymous ring (memfd)
+ *           that only this process and its children can use.
+ * Errors:   open and attach fill the caller's text buffer with what failed and what to do about it. */
+#ifndef TICKWIRE_RING_H
+#define TICKWIRE_RING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tickwire/event.h"
+#include "tickwire/symbols.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tw_ring tw_ring;               /* producer's side */
+typedef struct tw_ring_reader tw_ring_reader; /* reader's side; one per reading thread */
+
+typedef struct tw_ring_options {
+    const char *name;              /* NULL: anonymous */
+    uint32_t slot_count;           /* power of two, 64 .. 2^24 */
+    uint32_t instrument_count_max; /* capacity of the instrument table */
+    uint32_t mode;                 /* permission bits of the shared object, e.g. 0640 */
+    uint8_t huge_pages;            /* 0 never, 1 if there are any (reported by tw_ring_huge_pages) */
+} tw_ring_options;
+
+/* Creates the ring; replaces a dead producer's object of the same name (its readers see the epoch end). */
+TW_API TW_MUST_USE tw_status tw_ring_open(const tw_ring_options *options, tw_ring **ring, char *error, size_t error_cap);
+/* Marks the epoch as ended, unlinks the name, unmaps. */
+TW_API void tw_ring_close(tw_ring *ring);
+
+TW_API tw_event *tw_ring_claim(tw_ring *ring); /* never NULL */
+TW_API void tw_ring_commit(tw_ring *ring);     /* publishes what claim() gave */
+TW_API uint64_t tw_ring_head(const tw_ring *ring); /* sequence number of the next event */
+TW_API uint64_t tw_ring_epoch(const tw_ring *ring);
+TW_API tw_symbols *tw_ring_symbols(tw_ring *ring);
+TW_API void tw_ring_heartbeat(tw_ring *ring, int64_t now_ns); /* at least once a second, so that readers see it alive */
+TW_API int tw_ring_huge_pages(const tw_ring *ring);           /* 1 if the mapping really is on huge pages */
+/* Wakes readers that sleep in tw_ring_wait(); cheap when none sleeps. Call once per batch. */
+TW_API void tw_ring_wake(tw_ring *ring);
+
+/* A reader in the same process, starting at the next event to come. */
+TW_API TW_MUST_USE tw_status tw_ring_reader_open(tw_ring *ring, tw_ring_reader **reader);
+/* A reader in any process of the same user (or group, by mode). TW_UNAVAILABLE: no such ring, other layout version. */
+TW_API TW_MUST_USE tw_status tw_ring_attach(const char *name, tw_ring_reader **reader, char *error, size_t error_cap);
+TW_API void tw_ring_reader_close(tw_ring_reader *reader);
+
+/* Copies up to `cap` events in order into out; returns how many. *lost is increased by the number of events that were
+ * overwritten before they could be read (0 in normal operation); reading goes on with the oldest that is still there. */
+TW_API size_t tw_ring_read(tw_ring_reader *reader, tw_event *out, size_t cap, uint64_t *lost);
+TW_API uint64_t tw_ring_reader_position(const tw_ring_reader *reader); /* sequence number of the next event to read */
+TW_API uint64_t tw_ring_reader_lag(const tw_ring_reader *reader);      /* events published and not read yet */
+TW_API const tw_symbols *tw_ring_reader_symbols(const tw_ring_reader *reader);
+TW_API uint64_t tw_ring_reader_epoch(const tw_ring_reader *reader);
+/* Sleeps until there is something to read or timeout_ns passed. TW_OK, TW_TIMEOUT, or TW_CLOSED if the producer ended. */
+TW_API TW_MUST_USE tw_status tw_ring_wait(tw_ring_reader *reader, int64_t timeout_ns);
+/* 1 if the producer ended its epoch or its heartbeat is older than timeout_ns. */
+TW_API int tw_ring_reader_producer_dead(const tw_ring_reader *reader, int64_t now_ns, int64_t timeout_ns);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
