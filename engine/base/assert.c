@@ -1,3 +1,4 @@
+/* assert.c - ends the process at a broken invariant, with its place. Non-goals: recovery, bad input from outside. */
 #include "engine/base/assert.h"
 
 #include <stdio.h>

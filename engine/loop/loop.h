@@ -1,14 +1,14 @@
 /* loop.h - one completion-shaped event loop over io_uring, epoll, kqueue and a deterministic simulation.
  *
- * Job:       accept, connect, receive, send, wait for writability, timers and wake-ups for one thread. Nothing above this
- *            header knows which backend runs.
+ * Job:       accept, connect, receive, send, wait for writability, timers and wake-ups for one thread.
+ *            Nothing above this header knows which backend runs.
  * Ops:       a twi_op is embedded in its owner and belongs to the loop from the call until its last callback.
  * Callbacks: run inside poll() only, never inside the call that starts an operation.
  * Sockets:   named by (slot, generation); a stale handle is caught (TW_CLOSED), a file descriptor never leaks out.
  * Sending:   one attempt that does not block. The result is the number of bytes that the kernel took (it may be short),
- *            or TW_AGAIN if it took none; then arm writable(). The bytes must not change until the callback, and because an
- *            attempt completes at submission they are free right after the poll() that submitted it. This is what lets
- *            slices of the wire log be sent without a copy and without being overwritten under the kernel.
+ *            or TW_AGAIN if it took none; then arm writable(). The bytes must not change until the callback, and since
+ *            an attempt completes at submission they are free right after the poll() that submitted it. This is what
+ *            lets slices of the wire log be sent without a copy and without being overwritten under the kernel.
  * Receiving: multishot. The bytes at op->data are lent for the duration of the callback only.
  * Thread:    everything but wake() from the loop's own thread.
  * Non-goals: buffering, framing, TLS, DNS. */
@@ -59,7 +59,7 @@ struct twi_op {
 };
 
 typedef struct twi_loop_config {
-    uint32_t sock_count_max;   /* listeners and connections together */
+    uint32_t sock_count_max;    /* listeners and connections together */
     uint32_t recv_buffer_bytes; /* of one lent buffer, e.g. 16384 */
     uint32_t recv_buffer_count; /* shared by all sockets, power of two */
     uint32_t send_batch;        /* sends per submission, 32..64 is good (see docs/decisions) */
@@ -69,10 +69,10 @@ typedef struct twi_loop_config {
 /* Where to listen or connect: "127.0.0.1", "::1", "0.0.0.0", or "unix:/path". Name resolution is not done here. */
 typedef struct twi_address {
     const char *host;
-    uint16_t port;       /* 0: any (listen), read back with local_port() */
-    uint8_t reuse_port;  /* several shards on one port */
+    uint16_t port;      /* 0: any (listen), read back with local_port() */
+    uint8_t reuse_port; /* several shards on one port */
     int32_t backlog;
-    uint32_t unix_mode;  /* permission bits of a Unix socket path; 0: 0660 */
+    uint32_t unix_mode; /* permission bits of a Unix socket path; 0: 0660 */
 } twi_address;
 
 typedef struct twi_loop_ops {
@@ -85,16 +85,16 @@ typedef struct twi_loop_ops {
     int64_t (*now_ns)(const twi_loop *loop); /* CLOCK_MONOTONIC, sampled once per poll; virtual in sim */
     tw_status (*listen)(twi_loop *loop, const twi_address *address, twi_sock *sock, char *error, size_t error_cap);
     uint16_t (*local_port)(const twi_loop *loop, twi_sock sock);
-    void (*accept)(twi_loop *loop, twi_op *op, twi_sock listener);            /* multishot; op->accepted */
-    void (*connect)(twi_loop *loop, twi_op *op, const twi_address *address);  /* result 0: op->sock is the new socket */
-    void (*recv)(twi_loop *loop, twi_op *op, twi_sock sock);                  /* multishot; one per socket */
+    void (*accept)(twi_loop *loop, twi_op *op, twi_sock listener);           /* multishot; op->accepted */
+    void (*connect)(twi_loop *loop, twi_op *op, const twi_address *address); /* result 0: op->sock is the new socket */
+    void (*recv)(twi_loop *loop, twi_op *op, twi_sock sock);                 /* multishot; one per socket */
     void (*recv_stop)(twi_loop *loop, twi_op *op); /* back-pressure: ends the recv; last callback TW_CANCELED */
     void (*send)(twi_loop *loop, twi_op *op, twi_sock sock);     /* op->iov; one attempt; one in flight per socket */
     void (*writable)(twi_loop *loop, twi_op *op, twi_sock sock); /* once; result 0 when the kernel takes bytes again */
     void (*close)(twi_loop *loop, twi_op *op, twi_sock sock);    /* its other ops end first, as TW_CANCELED; then op */
     void (*timer)(twi_loop *loop, twi_op *op, int64_t deadline_ns);
     void (*timer_cancel)(twi_loop *loop, twi_op *op); /* last callback TW_CANCELED */
-    void (*wake)(twi_loop *loop); /* any thread: makes the current or next poll() return */
+    void (*wake)(twi_loop *loop);                     /* any thread: makes the current or next poll() return */
     /* Submits, reaps, runs callbacks. Sleeps at most until wait_until_ns (0: do not sleep) if nothing is due.
      * Returns the number of callbacks run. */
     uint32_t (*poll)(twi_loop *loop, int64_t wait_until_ns);

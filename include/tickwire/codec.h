@@ -23,10 +23,10 @@ enum { TW_CODEC_ABI = 1 };
 typedef struct tw_record {
     const tw_event *events; /* one event; a LEVEL group; CANDLE + CANDLE_TAIL; one BOOK_CLEAR */
     uint32_t event_count;
-    uint32_t folded;      /* how many messages were folded into this one by conflation; 0 leaves the member out */
-    uint64_t seq;         /* per topic and epoch, without holes */
-    uint64_t prev_seq;    /* 0: the one before is seq - 1 and the member is left out; else the last one delivered */
-    int64_t publish_ns;   /* Unix time, when the engine framed it */
+    uint32_t folded;    /* how many messages were folded into this one by conflation; 0 leaves the member out */
+    uint64_t seq;       /* per topic and epoch, without holes */
+    uint64_t prev_seq;  /* 0: the one before is seq - 1 and the member is left out; else the last one delivered */
+    int64_t publish_ns; /* Unix time, when the engine framed it */
 } tw_record;
 
 typedef struct tw_codec_ops {

@@ -1,12 +1,13 @@
 /* event.h - the tick as it travels: one fixed 56-byte record, the payload of one 64-byte ring slot.
  *
  * Shape:    plain data without pointers, so that it can lie in shared memory, in a capture file and in a test vector.
- * Numbers:  a price or amount is mantissa * 10^exponent, exact from the venue to the subscriber. Exponents are per event
- *           and shared by all prices (all amounts) in it; trailing zeros of the venue are kept ("64000.10": 6400010, -2).
+ * Numbers:  a price or amount is mantissa * 10^exponent, exact from the venue to the subscriber. Exponents are per
+ *           event and shared by all prices (all amounts) in it; trailing zeros of the venue are kept ("64000.10":
+ *           6400010, -2).
  * Times:    int64 nanoseconds since 1970 UTC; 0 is "not known".
  * Groups:   what one venue message changes in a book is one group of LEVEL records, TW_FLAG_FIRST on the first and
- *           TW_FLAG_LAST on the last; a reader applies a group as a whole or not at all. All other kinds carry both flags.
- *           (The last-of-message flag follows Databento's F_LAST = 128.)
+ *           TW_FLAG_LAST on the last; a reader applies a group as a whole or not at all. All other kinds carry
+ *           both flags. (The last-of-message flag follows Databento's F_LAST = 128.)
  * Source:   names and meaning follow ccxt's unified structures: side is the taker's, an amount of 0 deletes a level. */
 #ifndef TICKWIRE_EVENT_H
 #define TICKWIRE_EVENT_H
@@ -32,13 +33,13 @@ typedef enum tw_event_kind {
 } tw_event_kind;
 
 enum {
-    TW_FLAG_ASK = 1u << 0,            /* LEVEL: ask side; clear: bid side */
-    TW_FLAG_SELL = 1u << 0,           /* TRADE: the taker sold; clear: the taker bought */
-    TW_FLAG_CLOSED = 1u << 0,         /* CANDLE: final */
-    TW_FLAG_FIRST = 1u << 4,          /* first record of its group */
-    TW_FLAG_SNAPSHOT = 1u << 5,       /* LEVEL: the group replaces the whole book */
-    TW_FLAG_HISTORY = 1u << 6,        /* TRADE: from the backlog a venue sends on subscription, not live */
-    TW_FLAG_LAST = 1u << 7            /* last record of its group */
+    TW_FLAG_ASK = 1u << 0,      /* LEVEL: ask side; clear: bid side */
+    TW_FLAG_SELL = 1u << 0,     /* TRADE: the taker sold; clear: the taker bought */
+    TW_FLAG_CLOSED = 1u << 0,   /* CANDLE: final */
+    TW_FLAG_FIRST = 1u << 4,    /* first record of its group */
+    TW_FLAG_SNAPSHOT = 1u << 5, /* LEVEL: the group replaces the whole book */
+    TW_FLAG_HISTORY = 1u << 6,  /* TRADE: from the backlog a venue sends on subscription, not live */
+    TW_FLAG_LAST = 1u << 7      /* last record of its group */
 };
 
 /* How the 16 bytes of a trade id are to be read; chosen so that every venue's id survives unchanged. */
@@ -61,18 +62,18 @@ typedef enum tw_book_state {
 
 typedef enum tw_reason {
     TW_REASON_NONE = 0,
-    TW_REASON_SEQUENCE = 1,     /* from..to: the venue sequence numbers that are missing */
-    TW_REASON_CHECKSUM = 2,     /* from: expected, to: computed */
+    TW_REASON_SEQUENCE = 1, /* from..to: the venue sequence numbers that are missing */
+    TW_REASON_CHECKSUM = 2, /* from: expected, to: computed */
     TW_REASON_LINK_DOWN = 3,
     TW_REASON_SILENCE = 4,
-    TW_REASON_VENUE = 5,        /* the venue said so (maintenance, delisted, planned shutdown) */
+    TW_REASON_VENUE = 5, /* the venue said so (maintenance, delisted, planned shutdown) */
     TW_REASON_SLOW_CONSUMER = 6,
-    TW_REASON_RING_LAPPED = 7,  /* the publisher itself was overtaken; from..to: ring sequence numbers */
+    TW_REASON_RING_LAPPED = 7, /* the publisher itself was overtaken; from..to: ring sequence numbers */
     TW_REASON_MALFORMED = 8,
-    TW_REASON_DEPTH_LIMIT = 9,  /* a book message was larger than the engine's configured bound */
+    TW_REASON_DEPTH_LIMIT = 9, /* a book message was larger than the engine's configured bound */
     TW_REASON_RESYNC = 10,
     TW_REASON_START = 11,
-    TW_REASON_REJECTED = 12     /* the venue refused the subscription */
+    TW_REASON_REJECTED = 12 /* the venue refused the subscription */
 } tw_reason;
 
 typedef enum tw_channel {

@@ -26,8 +26,14 @@ typedef struct tw_sink {
     void *owner;
 } tw_sink;
 
-static inline tw_event *tw_sink_claim(tw_sink *sink) { return sink->claim(sink->owner); }
-static inline void tw_sink_commit(tw_sink *sink) { sink->commit(sink->owner); }
+static inline tw_event *tw_sink_claim(tw_sink *sink)
+{
+    return sink->claim(sink->owner);
+}
+static inline void tw_sink_commit(tw_sink *sink)
+{
+    sink->commit(sink->owner);
+}
 
 /* A feed that makes its own events (simulator, replay of a capture). */
 typedef struct tw_source_ops {

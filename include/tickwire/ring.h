@@ -33,12 +33,13 @@ typedef struct tw_ring_options {
 } tw_ring_options;
 
 /* Creates the ring; replaces a dead producer's object of the same name (its readers see the epoch end). */
-TW_API TW_MUST_USE tw_status tw_ring_open(const tw_ring_options *options, tw_ring **ring, char *error, size_t error_cap);
+TW_API TW_MUST_USE tw_status tw_ring_open(const tw_ring_options *options, tw_ring **ring, char *error,
+                                          size_t error_cap);
 /* Marks the epoch as ended, unlinks the name, unmaps. */
 TW_API void tw_ring_close(tw_ring *ring);
 
-TW_API tw_event *tw_ring_claim(tw_ring *ring); /* never NULL */
-TW_API void tw_ring_commit(tw_ring *ring);     /* publishes what claim() gave */
+TW_API tw_event *tw_ring_claim(tw_ring *ring);     /* never NULL */
+TW_API void tw_ring_commit(tw_ring *ring);         /* publishes what claim() gave */
 TW_API uint64_t tw_ring_head(const tw_ring *ring); /* sequence number of the next event */
 TW_API uint64_t tw_ring_epoch(const tw_ring *ring);
 TW_API tw_symbols *tw_ring_symbols(tw_ring *ring);
@@ -54,13 +55,13 @@ TW_API TW_MUST_USE tw_status tw_ring_attach(const char *name, tw_ring_reader **r
 TW_API void tw_ring_reader_close(tw_ring_reader *reader);
 
 /* Copies up to `cap` events in order into out; returns how many. *lost is increased by the number of events that were
- * overwritten before they could be read (0 in normal operation); reading goes on with the oldest that is still there. */
+ * overwritten before they could be read (0 in normal operation); reading goes on with the oldest still there. */
 TW_API size_t tw_ring_read(tw_ring_reader *reader, tw_event *out, size_t cap, uint64_t *lost);
 TW_API uint64_t tw_ring_reader_position(const tw_ring_reader *reader); /* sequence number of the next event to read */
 TW_API uint64_t tw_ring_reader_lag(const tw_ring_reader *reader);      /* events published and not read yet */
 TW_API const tw_symbols *tw_ring_reader_symbols(const tw_ring_reader *reader);
 TW_API uint64_t tw_ring_reader_epoch(const tw_ring_reader *reader);
-/* Sleeps until there is something to read or timeout_ns passed. TW_OK, TW_TIMEOUT, or TW_CLOSED if the producer ended. */
+/* Sleeps until there is something to read or timeout_ns passed. TW_OK, TW_TIMEOUT, or TW_CLOSED: producer ended. */
 TW_API TW_MUST_USE tw_status tw_ring_wait(tw_ring_reader *reader, int64_t timeout_ns);
 /* 1 if the producer ended its epoch or its heartbeat is older than timeout_ns. */
 TW_API int tw_ring_reader_producer_dead(const tw_ring_reader *reader, int64_t now_ns, int64_t timeout_ns);

@@ -16,6 +16,15 @@ option(TICKWIRE_FUZZ "Build the fuzz targets with libFuzzer (needs clang)" OFF)
 set(TICKWIRE_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined or thread")
 option(TICKWIRE_NATIVE "Compile for this machine's CPU" OFF)
 
+# Compilations are shared between build trees and checkouts where ccache is installed.
+find_program(TICKWIRE_CCACHE ccache)
+if(TICKWIRE_CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
+  foreach(language C CXX)
+    set(CMAKE_${language}_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${TICKWIRE_CCACHE})
+  endforeach()
+endif()
+
 find_package(Threads REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(OpenSSL REQUIRED)
@@ -127,6 +136,7 @@ endfunction()
 # Test programs: every tests/unit/*_test.c is one cmocka program and one ctest case; other test folders say more in a
 # CMakeLists.txt of their own.
 function(tw_tests)
+  add_custom_target(threaded_tests)
   pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
   file(GLOB unit_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/*_test.c)
   foreach(source ${unit_tests})
@@ -140,10 +150,20 @@ function(tw_tests)
   endforeach()
 endfunction()
 
-function(tw_unit_test name)
-  tw_executable(${name} ${ARGN} LIBRARIES PkgConfig::CMOCKA PkgConfig::JANSSON)
+# A test whose source includes <pthread.h> also runs under ThreadSanitizer (label threads); others join by this call.
+function(tw_threaded_test name)
+  set_property(TEST ${name} APPEND PROPERTY LABELS threads)
+  add_dependencies(threaded_tests ${name})
+endfunction()
+
+function(tw_unit_test name source)
+  tw_executable(${name} ${source} ${ARGN} LIBRARIES PkgConfig::CMOCKA PkgConfig::JANSSON)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_compile_definitions(${name} PRIVATE TWT_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES TIMEOUT 120)
+  file(STRINGS ${source} threads REGEX "#include <pthread.h>")
+  if(threads)
+    tw_threaded_test(${name})
+  endif()
 endfunction()
