@@ -2,14 +2,30 @@
 #ifndef TWI_COMPILER_H
 #define TWI_COMPILER_H
 
+#include <stdint.h>
+
 #define TWI_LIKELY(condition)                __builtin_expect(!!(condition), 1)
 #define TWI_UNLIKELY(condition)              __builtin_expect(!!(condition), 0)
 #define TWI_PRINTF(format_index, args_index) __attribute__((format(printf, format_index, args_index)))
 #define TWI_ALIGNED(bytes)                   __attribute__((aligned(bytes)))
 #define TWI_NOINLINE                         __attribute__((noinline))
 #define TWI_COLD                             __attribute__((cold))
+#define TWI_ALWAYS_INLINE                    inline __attribute__((always_inline))
 
 enum { TWI_CACHE_LINE_BYTES = 64 };
+
+/* The high 64 bits of the 128-bit product: division by a constant without a division. */
+static inline uint64_t twi_multiply_high(uint64_t a, uint64_t b)
+{
+    __extension__ typedef unsigned __int128 wide;
+    return (uint64_t)(((wide)a * b) >> 64);
+}
+
+/* Trailing zero bits; value must not be 0. */
+static inline unsigned twi_trailing_zeros(uint64_t value)
+{
+    return (unsigned)__builtin_ctzll(value);
+}
 
 /* A hint to the CPU that this is a spin-wait; costs nothing when the wait is over. */
 static inline void twi_cpu_relax(void)

@@ -19,14 +19,19 @@ typedef struct tw_decimal {
     int8_t exponent; /* value = mantissa * 10^exponent */
 } tw_decimal;
 
-enum { TW_DECIMAL_TEXT_MAX = 56 }; /* bytes that tw_decimal_format() needs at most */
+enum {
+    TW_DECIMAL_TEXT_MAX = 56, /* bytes that tw_decimal_format() needs at most */
+    TW_DECIMAL_EXPONENT_MIN = -30,
+    TW_DECIMAL_EXPONENT_MAX = 18
+};
 
-/* Parses [+-]digits[.digits][e[+-]digits], the whole of [text, text+len). Keeps trailing zeros in the exponent.
- * TW_MALFORMED: not a number. TW_TOO_BIG: more digits than a mantissa holds after dropping trailing zeros. */
+/* Parses [+-]digits[.digits][e[+-]digits], the whole of [text, text+len). Keeps trailing zeros in the exponent, as far
+ * as mantissa and exponent stay in range. TW_MALFORMED: not a number. TW_TOO_BIG: more digits than a mantissa holds
+ * after dropping trailing zeros, or a magnitude that no exponent in range can express. */
 TW_API TW_MUST_USE tw_status tw_decimal_parse(const char *text, size_t len, tw_decimal *out);
 
 /* Writes plain notation (never an exponent), e.g. 6400010,-2 -> "64000.10". No NUL. Returns the bytes written.
- * out must hold TW_DECIMAL_TEXT_MAX bytes. */
+ * The exponent must be in range (asserted); out must hold TW_DECIMAL_TEXT_MAX bytes. */
 TW_API size_t tw_decimal_format(tw_decimal value, char *out);
 
 /* The same value with the given exponent; TW_TOO_BIG if digits would be lost or the mantissa would overflow. */
