@@ -2,16 +2,18 @@
  *
  * Job:       accepts N WebSocket subscribers, then sends all of them the same pre-framed JSON ticks, everything that is
  *            pending for a client in one send per pass, from one thread. No feed, no topics, no policies, no engine
- * code: the send path is bare send() or bare liburing. The engine's fan-out is judged by its ratio to this. Usage:
- * fanout_limit --listen 127.0.0.1:9100 --clients 100 --rate 1000 --duration 10      (open loop, paced, spinning)
- *            fanout_limit --listen unix:/tmp/limit.sock --clients 100 --batch 64                (saturation: as fast as
- * it goes) bot --url ws://127.0.0.1:9100/v1/stream -n 100 --raw                               (measures either) Pace:
- * with --rate R a message is due every 1/R s, `--burst B` of them at a time; recv_ns is when it was due, publish_ns
- *            when the pass that framed it began. Without a rate each pass makes --batch messages, unless the slowest
- * client is half a log behind: lag is bounded, and batches grow by what clients have not taken yet. Bytes: --messages
- * FILE takes one JSON message per line (`bot --dump FILE` writes them), so that both programs send the same bytes; seq,
- * recv_ns and publish_ns are rewritten in place, seq counts per topic. Non-goals: everything else. What clients say is
- * read and thrown away. It ends when they leave or the time is over. */
+ *            code: the send path is bare send() or bare liburing. The engine's fan-out is judged by its ratio to this.
+ * Usage:     fanout_limit --listen 127.0.0.1:9100 --clients 100 --rate 1000 --duration 10  (open loop, paced)
+ *            fanout_limit --listen unix:/tmp/limit.sock --clients 100 --batch 64            (saturation)
+ *            bot --url ws://127.0.0.1:9100/v1/stream -n 100 --raw  (measures either)
+ * Pace:      with --rate R a message is due every 1/R s, `--burst B` of them at a time; recv_ns is when it was due,
+ *            publish_ns when the pass that framed it began. Without a rate each pass makes --batch messages, unless the
+ *            slowest client is half a log behind: lag is bounded, and batches grow by what clients have not taken yet.
+ * Bytes:     --messages FILE takes one JSON message per line (`bot --dump FILE` writes them), so that both programs
+ *            send the same bytes; seq, recv_ns and publish_ns are written anew, seq counts per topic.
+ * Non-goals: everything else. What clients say is thrown away. It ends when they leave or the time is over. */
+#include "bench/fanout_messages.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -22,6 +24,7 @@
 #include <openssl/evp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,12 +40,7 @@
 
 enum {
     CLIENT_COUNT_MAX = 65536,
-    TEMPLATE_COUNT_MAX = 4096,
-    TOPIC_COUNT_MAX = 4096,
-    LINE_BYTES_MAX = 1 << 20,
     REQUEST_BYTES_MAX = 8192,
-    NUMBER_DIGITS_MAX = 20,
-    FRAME_HEADER_BYTES_MAX = 10,
     MAKE_PER_PASS_MAX = 65536,
     READ_EVERY_PASSES = 64, /* looking at what clients say costs a system call */
     READ_BYTES = 65536,
@@ -54,7 +52,6 @@ enum {
 #define LOG_BYTES_DEFAULT (16u << 20)
 
 enum { METHOD_SEND, METHOD_URING };
-enum { PART_SEQ, PART_RECV, PART_PUBLISH, PART_COUNT };
 
 typedef struct options {
     const char *listen;
@@ -72,18 +69,6 @@ typedef struct options {
     bool json;
 } options;
 
-/* One message with three holes: text[0] seq text[1] recv_ns text[2] publish_ns text[3]. A hole may be absent. */
-typedef struct template
-{
-    char *text[PART_COUNT + 1];
-    uint32_t text_bytes[PART_COUNT + 1];
-    uint8_t part[PART_COUNT]; /* which number stands in hole i, in the order of the text */
-    uint32_t part_count;
-    uint32_t topic;
-    uint32_t bytes_max;
-}
-template;
-
 typedef struct client {
     int fd;
     bool parked; /* the kernel took less than it was given: wait until it says it can take more */
@@ -92,10 +77,7 @@ typedef struct client {
 
 typedef struct sender {
     options options;
-    template *templates;
-    uint32_t template_count;
-    uint32_t template_next;
-    uint64_t topic_seq[TOPIC_COUNT_MAX];
+    fanout_messages messages;
     uint8_t *log; /* log_bytes, mapped twice back to back: every slice is contiguous */
     uint64_t head;
     client *clients;
@@ -103,16 +85,16 @@ typedef struct sender {
     uint32_t slot_count;
     int epoll;
     struct io_uring ring;
-    uint64_t made, sends, passes, sent_bytes, short_sends, disconnects, made_bytes;
+    uint64_t made, sends, passes, sent_bytes, short_sends, disconnects;
     uint64_t late_passes; /* passes that began more than one interval late */
 } sender;
 
-static volatile sig_atomic_t stopping;
+static atomic_bool stopping; /* lock-free, so a signal handler may set it */
 
 static void on_signal(int number)
 {
     (void)number;
-    stopping = 1;
+    atomic_store(&stopping, true);
 }
 
 static void die(const char *what)
@@ -134,157 +116,12 @@ static int64_t clock_ns(clockid_t clock)
     return (int64_t)time.tv_sec * NS_PER_S + time.tv_nsec;
 }
 
-/* ---- messages ---------------------------------------------------------------------------------------------------- */
+/* ---- the log: finished frames, mapped twice back to back, so that every slice is contiguous ---- */
 
-static uint32_t number_write(char *out, uint64_t value)
-{
-    char digits[NUMBER_DIGITS_MAX];
-    uint32_t count = 0;
-    do {
-        digits[count++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    for (uint32_t i = 0; i < count; i++)
-        out[i] = digits[count - 1 - i];
-    return count;
-}
-
-/* The topic is what stands before "seq": type, exchange and symbol. */
-static uint32_t topic_of(const template *templates, uint32_t count, const template *wanted)
-{
-    uint32_t topic_count = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const template *seen = &templates[i];
-        if (seen->text_bytes[0] == wanted->text_bytes[0] &&
-            memcmp(seen->text[0], wanted->text[0], wanted->text_bytes[0]) == 0)
-            return seen->topic;
-        if (seen->topic >= topic_count)
-            topic_count = seen->topic + 1;
-    }
-    return topic_count;
-}
-
-static void template_cut(template *out, const char *line, size_t line_len)
-{
-    static const char *const keys[PART_COUNT] = {"\"seq\":", "\"recv_ns\":", "\"publish_ns\":"};
-    const char *at = line;
-    const char *end = line + line_len;
-    memset(out, 0, sizeof *out);
-    for (;;) {
-        const char *hole = NULL;
-        int part = 0;
-        for (int i = 0; i < PART_COUNT; i++) {
-            const char *found = strstr(at, keys[i]);
-            if (found && (!hole || found + strlen(keys[i]) < hole)) {
-                hole = found + strlen(keys[i]);
-                part = i;
-            }
-        }
-        uint32_t index = out->part_count;
-        size_t text_len = (size_t)((hole && index < PART_COUNT ? hole : end) - at);
-        out->text[index] = strndup(at, text_len);
-        out->text_bytes[index] = (uint32_t)text_len;
-        if (!hole || index == PART_COUNT)
-            break;
-        out->part[out->part_count++] = (uint8_t)part;
-        at = hole + strspn(hole, "0123456789");
-    }
-    out->bytes_max = (uint32_t)line_len + FRAME_HEADER_BYTES_MAX + PART_COUNT * NUMBER_DIGITS_MAX;
-}
-
-static void templates_add(sender *s, const char *line, size_t line_len)
-{
-    if (s->template_count == TEMPLATE_COUNT_MAX)
-        return;
-    template *added = &s->templates[s->template_count];
-    template_cut(added, line, line_len);
-    added->topic = topic_of(s->templates, s->template_count, added);
-    s->template_count++;
-}
-
-static void templates_read(sender *s)
-{
-    FILE *file = fopen(s->options.messages, "r");
-    if (!file)
-        die(s->options.messages);
-    char *line = malloc(LINE_BYTES_MAX);
-    while (line && fgets(line, LINE_BYTES_MAX, file)) {
-        size_t line_len = strcspn(line, "\r\n");
-        line[line_len] = 0;
-        if (line_len)
-            templates_add(s, line, line_len);
-    }
-    free(line);
-    fclose(file);
-    if (!s->template_count)
-        usage_error("the --messages file holds no message");
-}
-
-static void templates_make(sender *s)
-{
-    char line[512];
-    for (uint32_t i = 0; i < 2 * s->options.symbol_count && i < TEMPLATE_COUNT_MAX; i++) {
-        uint32_t symbol = i / 2;
-        int len = i % 2 ? snprintf(line, sizeof line,
-                                   "{\"type\":\"trade\",\"exchange\":\"sim\",\"symbol\":\"S%03" PRIu32
-                                   "/USD\",\"seq\":1,\"id\":"
-                                   "\"301234%03" PRIu32
-                                   "\",\"price\":64000.10,\"amount\":0.012,\"side\":\"buy\",\"timestamp\":"
-                                   "1700000000000,\"recv_ns\":0,\"publish_ns\":0}",
-                                   symbol, symbol)
-                        : snprintf(line, sizeof line,
-                                   "{\"type\":\"quote\",\"exchange\":\"sim\",\"symbol\":\"S%03" PRIu32
-                                   "/USD\",\"seq\":1,\"bid\":"
-                                   "64000.10,\"bidVolume\":0.5123,\"ask\":64000.20,\"askVolume\":1.0071,\"timestamp\":"
-                                   "1700000000000,\"recv_ns\":0,\"publish_ns\":0}",
-                                   symbol);
-        templates_add(s, line, (size_t)len);
-    }
-}
-
-static uint32_t frame_header(uint8_t *out, uint64_t payload_bytes)
-{
-    out[0] = 0x81; /* RFC 6455 section 5.2: FIN, text */
-    if (payload_bytes < 126) {
-        out[1] = (uint8_t)payload_bytes;
-        return 2;
-    }
-    if (payload_bytes < 65536) {
-        out[1] = 126;
-        out[2] = (uint8_t)(payload_bytes >> 8);
-        out[3] = (uint8_t)payload_bytes;
-        return 4;
-    }
-    out[1] = 127;
-    for (int i = 0; i < 8; i++)
-        out[2 + i] = (uint8_t)(payload_bytes >> (56 - 8 * i));
-    return 10;
-}
-
-/* Frames the next message at the log's head. */
 static void message_make(sender *s, int64_t due_ns, int64_t now_ns)
 {
-    const template *from = &s->templates[s->template_next];
-    s->template_next = s->template_next + 1 == s->template_count ? 0 : s->template_next + 1;
-    uint64_t values[PART_COUNT] = {++s->topic_seq[from->topic % TOPIC_COUNT_MAX], (uint64_t)due_ns, (uint64_t)now_ns};
-    char numbers[PART_COUNT][NUMBER_DIGITS_MAX];
-    uint32_t number_bytes[PART_COUNT];
-    uint64_t payload_bytes = from->text_bytes[from->part_count];
-    for (uint32_t i = 0; i < from->part_count; i++) {
-        number_bytes[i] = number_write(numbers[i], values[from->part[i]]);
-        payload_bytes += from->text_bytes[i] + number_bytes[i];
-    }
-    uint8_t *start = s->log + (s->head & (s->options.log_bytes - 1));
-    uint8_t *at = start + frame_header(start, payload_bytes);
-    for (uint32_t i = 0; i < from->part_count; i++) {
-        memcpy(at, from->text[i], from->text_bytes[i]);
-        at += from->text_bytes[i];
-        memcpy(at, numbers[i], number_bytes[i]);
-        at += number_bytes[i];
-    }
-    memcpy(at, from->text[from->part_count], from->text_bytes[from->part_count]);
-    at += from->text_bytes[from->part_count];
-    s->head += (uint64_t)(at - start);
+    uint8_t *at = s->log + (s->head & (s->options.log_bytes - 1));
+    s->head += fanout_messages_frame(&s->messages, at, due_ns, now_ns);
     s->made++;
 }
 
@@ -304,8 +141,7 @@ static uint8_t *log_map(uint32_t bytes)
     return base;
 }
 
-/* ---- subscribers ---------------------------------------------------------------------------------------------------
- */
+/* ---- subscribers ---- */
 
 static int listen_on(const char *where)
 {
@@ -324,11 +160,13 @@ static int listen_on(const char *where)
     }
     char host[64];
     const char *colon = strrchr(where, ':');
-    if (!colon || (size_t)(colon - where) >= sizeof host)
+    char *end = NULL;
+    long port = colon ? strtol(colon + 1, &end, 10) : -1;
+    if (!colon || (size_t)(colon - where) >= sizeof host || port < 0 || port > UINT16_MAX || *end)
         usage_error("--listen wants HOST:PORT or unix:PATH");
     memcpy(host, where, (size_t)(colon - where));
     host[colon - where] = 0;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(colon + 1))};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
         usage_error("--listen wants an IPv4 address");
     fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -448,8 +286,7 @@ static void events_read(sender *s, int timeout_ms)
     }
 }
 
-/* ---- the pass ------------------------------------------------------------------------------------------------------
- */
+/* ---- the pass ---- */
 
 static void sent(sender *s, uint32_t slot, ssize_t result, int error, size_t asked)
 {
@@ -565,15 +402,6 @@ static void laggards_drop(sender *s, uint64_t room_bytes)
     }
 }
 
-static uint32_t template_bytes_max(const sender *s)
-{
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < s->template_count; i++)
-        if (s->templates[i].bytes_max > most)
-            most = s->templates[i].bytes_max;
-    return most;
-}
-
 /* Makes what is due; 0 if nothing is. */
 static uint32_t pass_make_paced(sender *s, int64_t start_mono_ns, int64_t real_offset_ns, uint32_t make_max)
 {
@@ -608,7 +436,7 @@ static uint32_t pass_make_saturated(sender *s, int64_t real_offset_ns, uint32_t 
 
 static double run(sender *s)
 {
-    uint32_t bytes_max = template_bytes_max(s);
+    uint32_t bytes_max = s->messages.frame_bytes_max;
     uint32_t make_max = s->options.log_bytes / 4 / bytes_max;
     if (make_max > MAKE_PER_PASS_MAX)
         make_max = MAKE_PER_PASS_MAX;
@@ -659,8 +487,7 @@ static void report(const sender *s, double elapsed_s)
            s->disconnects, cpu_s);
 }
 
-/* ---- options -------------------------------------------------------------------------------------------------------
- */
+/* ---- options ---- */
 
 static const char help[] =
     "usage: fanout_limit [options]\n"
@@ -745,7 +572,7 @@ static void option_take(options *o, int key, const char *value)
         o->messages = value;
         break;
     case 'S':
-        o->symbol_count = (uint32_t)number(value, 1, TEMPLATE_COUNT_MAX / 2, "symbols");
+        o->symbol_count = (uint32_t)number(value, 1, FANOUT_TEMPLATE_COUNT_MAX / 2, "symbols");
         break;
     case 'L':
         o->log_bytes = (uint32_t)number(value, 65536, 1u << 30, "log-bytes");
@@ -815,15 +642,11 @@ int main(int argc, char **argv)
         if (sched_setaffinity(0, sizeof set, &set))
             die("--core");
     }
-    s.templates = calloc(TEMPLATE_COUNT_MAX, sizeof *s.templates);
     s.clients = calloc(s.options.client_count, sizeof *s.clients);
     s.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!s.templates || !s.clients || s.epoll < 0)
+    if (!s.clients || s.epoll < 0)
         die("start");
-    if (s.options.messages)
-        templates_read(&s);
-    else
-        templates_make(&s);
+    fanout_messages_load(&s.messages, s.options.messages, s.options.symbol_count);
     s.log = log_map(s.options.log_bytes);
     int listener = listen_on(s.options.listen);
     clients_accept(&s, listener);

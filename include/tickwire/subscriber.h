@@ -1,15 +1,17 @@
 /* subscriber.h - the client library: many WebSocket subscriptions in one thread, decoded and sequence-checked.
  *
- * Job:       dial engines, subscribe, check every sequence number, decode, call back per message, reconnect with
- * backoff. Shape:     a tw_client_pool is one event loop and belongs to one thread; it drives up to client_count_max
- * connections (tw_client). A program that wants more threads opens more pools. Thread:    every call on a pool or on
- * one of its clients comes from the thread that polls it; only tw_client_pool_wake() may be called from another one.
- * Callbacks run inside tw_client_pool_poll(). Ownership: all strings given to a call are copied. What a callback gets
- * (message, record, events, text) is lent for the duration of the call. tw_topic and tw_symbols pointers live as long
- * as the pool. Memory:    allocated when pools and clients are opened, when a topic is met for the first time, and when
- * a connection's buffer grows to its largest message; nothing per message. Times:     int64 nanoseconds. arrival_ns,
- * recv_ns and publish_ns are Unix time; deadlines and intervals are durations. Source:    the Tickwire wire protocol,
- * version 1. Non-goals: TLS, HTTP proxies, shared memory (ring.h is the way in for programs on the same host).
+ * Job:       dial, subscribe, check every sequence number, decode, call back per message, reconnect with backoff.
+ * Shape:     a tw_client_pool is one event loop and belongs to one thread; it drives up to client_count_max connections
+ *            (tw_client). A program that wants more threads opens more pools.
+ * Thread:    every call on a pool or on one of its clients comes from the thread that polls it; only
+ *            tw_client_pool_wake() may be called from another one. Callbacks run inside tw_client_pool_poll().
+ * Ownership: all strings given to a call are copied. What a callback gets (message, record, events, text) is lent for
+ *            the duration of the call. tw_topic and tw_symbols pointers live as long as the pool.
+ * Memory:    allocated when pools and clients are opened, when a topic is met for the first time, and when a
+ *            connection's buffer grows to its largest message; nothing per message.
+ * Times:     int64 nanoseconds. arrival_ns, recv_ns and publish_ns are Unix time; intervals and timeouts are durations.
+ * Source:    the Tickwire wire protocol, version 1.
+ * Non-goals: TLS, HTTP proxies, shared memory (ring.h is the way in for programs on the same host).
  *
  *     tw_client_pool_options options;
  *     tw_client_pool_options_init(&options);
