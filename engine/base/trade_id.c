@@ -1,0 +1,214 @@
+/* trade_id.c - see trade_id.h. */
+#include "engine/base/trade_id.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+enum {
+    ID_BYTES = sizeof(tw_trade_id),
+    UUID_TEXT_LEN = 36,
+    HEX_TEXT_LEN = 24,
+    NUMBER_FAST_LEN = 19, /* digits that 64 bits always hold */
+    LIMB_COUNT = 4
+};
+
+_Static_assert(ID_BYTES == 16, "a UUID fits exactly");
+
+static const uint32_t limb_base = 1000000000; /* digits leave a wide number nine at a time */
+static const char hex_digits[] = "0123456789abcdef";
+
+/* ---- numbers up to 2^128 as four 32-bit limbs, least significant first ---- */
+
+static void limbs_split(tw_trade_id id, uint32_t limbs[LIMB_COUNT])
+{
+    limbs[0] = (uint32_t)id.lo;
+    limbs[1] = (uint32_t)(id.lo >> 32);
+    limbs[2] = (uint32_t)id.hi;
+    limbs[3] = (uint32_t)(id.hi >> 32);
+}
+
+/* limbs /= limb_base; returns the remainder. */
+static uint32_t limbs_divide(uint32_t limbs[LIMB_COUNT])
+{
+    uint64_t rest = 0;
+    for (int i = LIMB_COUNT - 1; i >= 0; i--) {
+        uint64_t value = rest << 32 | limbs[i];
+        limbs[i] = (uint32_t)(value / limb_base);
+        rest = value % limb_base;
+    }
+    return (uint32_t)rest;
+}
+
+/* limbs = limbs * 10 + digit; false if that is 2^128 or more. */
+static bool limbs_append(uint32_t limbs[LIMB_COUNT], uint32_t digit)
+{
+    uint64_t carry = digit;
+    for (int i = 0; i < LIMB_COUNT; i++) {
+        carry += (uint64_t)limbs[i] * 10;
+        limbs[i] = (uint32_t)carry;
+        carry >>= 32;
+    }
+    return carry == 0;
+}
+
+static char *put_wide_number(tw_trade_id id, char *out)
+{
+    enum { GROUP_DIGITS = 9, GROUPS_MAX = 5 };
+    uint32_t limbs[LIMB_COUNT];
+    uint32_t groups[GROUPS_MAX];
+    int count = 0;
+    limbs_split(id, limbs);
+    while ((limbs[0] | limbs[1] | limbs[2] | limbs[3]) != 0) {
+        groups[count++] = limbs_divide(limbs);
+    }
+    out = twi_digits_put(out, groups[--count]);
+    while (count > 0) {
+        out = twi_digits_put_padded(out, groups[--count], GROUP_DIGITS);
+    }
+    return out;
+}
+
+static bool all_digits(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A number that is written back as it was: no leading zero, less than 2^128. */
+static bool parse_number(const char *text, size_t len, tw_trade_id *id)
+{
+    if (len > TWI_TRADE_ID_TEXT_MAX || (text[0] == '0' && len > 1) || !all_digits(text, len)) {
+        return false;
+    }
+    if (len <= NUMBER_FAST_LEN) {
+        uint64_t value = 0;
+        for (size_t i = 0; i < len; i++) {
+            value = value * 10 + (uint64_t)(text[i] - '0');
+        }
+        *id = (tw_trade_id){.lo = value};
+        return true;
+    }
+    uint32_t limbs[LIMB_COUNT] = {0};
+    for (size_t i = 0; i < len; i++) {
+        if (!limbs_append(limbs, (uint32_t)(text[i] - '0'))) {
+            return false;
+        }
+    }
+    id->lo = (uint64_t)limbs[1] << 32 | limbs[0];
+    id->hi = (uint64_t)limbs[3] << 32 | limbs[2];
+    return true;
+}
+
+/* ---- hex ---- */
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Where the UUID's text has a hyphen. */
+static bool is_hyphen_place(size_t place)
+{
+    return place == 8 || place == 13 || place == 18 || place == 23;
+}
+
+/* Lower-case hex, with hyphens in the places of a UUID if it is one. */
+static bool parse_hex(const char *text, size_t len, bool hyphens, tw_trade_id *id)
+{
+    uint8_t bytes[ID_BYTES] = {0};
+    size_t digit_count = 0;
+    for (size_t place = 0; place < len; place++) {
+        if (hyphens && is_hyphen_place(place)) {
+            if (text[place] != '-') {
+                return false;
+            }
+            continue;
+        }
+        int value = hex_value(text[place]);
+        if (value < 0) {
+            return false;
+        }
+        bytes[digit_count / 2] = (uint8_t)(bytes[digit_count / 2] << 4 | value);
+        digit_count++;
+    }
+    memcpy(id, bytes, ID_BYTES);
+    return true;
+}
+
+static size_t format_hex(tw_trade_id id, size_t len, bool hyphens, char *out)
+{
+    uint8_t bytes[ID_BYTES];
+    memcpy(bytes, &id, ID_BYTES);
+    size_t digit_count = 0;
+    for (size_t place = 0; place < len; place++) {
+        if (hyphens && is_hyphen_place(place)) {
+            out[place] = '-';
+            continue;
+        }
+        uint8_t byte = bytes[digit_count / 2];
+        out[place] = hex_digits[digit_count % 2 == 0 ? byte >> 4 : byte & 15];
+        digit_count++;
+    }
+    return len;
+}
+
+/* ---- interface ---- */
+
+static bool printable_ascii(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < ' ' || text[i] > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
+tw_status twi_trade_id_parse(const char *text, size_t len, tw_id_kind *kind, tw_trade_id *id)
+{
+    *id = (tw_trade_id){0};
+    *kind = TW_ID_NONE;
+    if (len == 0) {
+        return TW_OK;
+    }
+    if (parse_number(text, len, id)) {
+        *kind = TW_ID_NUMBER;
+    } else if (len == UUID_TEXT_LEN && parse_hex(text, len, true, id)) {
+        *kind = TW_ID_UUID;
+    } else if (len == HEX_TEXT_LEN && parse_hex(text, len, false, id)) {
+        *kind = TW_ID_HEX;
+    } else if (!printable_ascii(text, len)) {
+        return TW_MALFORMED;
+    } else if (len > ID_BYTES) {
+        return TW_TOO_BIG;
+    } else {
+        memcpy(id, text, len);
+        *kind = TW_ID_TEXT;
+    }
+    return TW_OK;
+}
+
+size_t twi_trade_id_format(tw_id_kind kind, tw_trade_id id, char *out)
+{
+    switch (kind) {
+    case TW_ID_NUMBER:
+        return (size_t)((TWI_LIKELY(id.hi == 0) ? twi_digits_put(out, id.lo) : put_wide_number(id, out)) - out);
+    case TW_ID_UUID:
+        return format_hex(id, UUID_TEXT_LEN, true, out);
+    case TW_ID_HEX:
+        return format_hex(id, HEX_TEXT_LEN, false, out);
+    case TW_ID_TEXT:
+        memcpy(out, &id, ID_BYTES);
+        return strnlen(out, ID_BYTES);
+    case TW_ID_NONE:
+        break;
+    }
+    return 0;
+}
