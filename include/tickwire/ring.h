@@ -1,12 +1,12 @@
 /* ring.h - the broadcast tick ring: one producer, any number of readers, overwriting, in shared memory.
  *
- * Shape:    a power of two of 64-byte slots (8-byte seqlock word + 56-byte tw_event); event n lies in slot n mod slots.
- *           Sequence numbers start at 0 and never repeat within an epoch.
+ * Shape:    a power of two of 64-byte slots (8-byte seqlock word + 56-byte tw_event); event n lies in slot n mod
+ *           slots. Sequence numbers start at 0 and never repeat within an epoch.
  * Producer: never waits for anybody. claim() gives the next slot's event to fill in, commit() publishes it; a claim
  *           that is not committed is given again. One thread at a time.
  * Readers:  keep their own cursor; map read-only; cannot disturb the producer; learn exactly how many they missed.
- * Names:    "name" is a shared-memory object name without slash ("tickwire"); NULL makes an anonymous ring (memfd)
- *           that only this process and its children can use.
+ * Names:    "name" is a shared-memory object name without slash ("tickwire"); NULL makes an anonymous ring that only
+ *           this process and its children can use. A live producer's name is refused, a dead one's taken over.
  * Errors:   open and attach fill the caller's text buffer with what failed and what to do about it. */
 #ifndef TICKWIRE_RING_H
 #define TICKWIRE_RING_H
@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "tickwire/event.h"
+#include "tickwire/feed.h"
 #include "tickwire/symbols.h"
 
 #ifdef __cplusplus
@@ -38,8 +39,10 @@ TW_API TW_MUST_USE tw_status tw_ring_open(const tw_ring_options *options, tw_rin
 /* Marks the epoch as ended, unlinks the name, unmaps. */
 TW_API void tw_ring_close(tw_ring *ring);
 
-TW_API tw_event *tw_ring_claim(tw_ring *ring);     /* never NULL */
+/* A zeroed event to fill in; never NULL. It is private memory: nothing of it is seen before commit(). */
+TW_API tw_event *tw_ring_claim(tw_ring *ring);
 TW_API void tw_ring_commit(tw_ring *ring);         /* publishes what claim() gave */
+TW_API tw_sink tw_ring_sink(tw_ring *ring);        /* claim and commit in the form that feeds want; valid until close */
 TW_API uint64_t tw_ring_head(const tw_ring *ring); /* sequence number of the next event */
 TW_API uint64_t tw_ring_epoch(const tw_ring *ring);
 TW_API tw_symbols *tw_ring_symbols(tw_ring *ring);
@@ -48,9 +51,10 @@ TW_API int tw_ring_huge_pages(const tw_ring *ring);           /* 1 if the mappin
 /* Wakes readers that sleep in tw_ring_wait(); cheap when none sleeps. Call once per batch. */
 TW_API void tw_ring_wake(tw_ring *ring);
 
-/* A reader in the same process, starting at the next event to come. */
+/* A reader in the same process (or inherited by a child), starting at the next event to come; may outlive the ring. */
 TW_API TW_MUST_USE tw_status tw_ring_reader_open(tw_ring *ring, tw_ring_reader **reader);
-/* A reader in any process of the same user (or group, by mode). TW_UNAVAILABLE: no such ring, other layout version. */
+/* A reader in any process of the same user (or group, by mode), starting at the next event to come.
+ * TW_UNAVAILABLE: no such ring, no permission, other layout version; the text says which. */
 TW_API TW_MUST_USE tw_status tw_ring_attach(const char *name, tw_ring_reader **reader, char *error, size_t error_cap);
 TW_API void tw_ring_reader_close(tw_ring_reader *reader);
 

@@ -1,0 +1,230 @@
+/* reader.c - a reader's side of the ring: attach, read in batches, wait. See include/tickwire/ring.h and slot.h.
+ *
+ * Trust:    the header of another process is read once, checked against the size of the object and copied; afterwards
+ *           shared memory is only ever indexed by private numbers, so that a producer gone wrong can make a reader
+ *           lose events but not crash. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/clock.h"
+#include "engine/ring/ring.h"
+
+enum { CREATION_TRIES_MAX = 200 };
+#define CREATION_PAUSE_NS INT64_C(1000000)
+
+static tw_ring_reader *reader_new(twi_ring_mapping *mapping, uint64_t slots_offset, uint32_t slot_count)
+{
+    void *memory = NULL;
+    if (posix_memalign(&memory, TWI_CACHE_LINE_BYTES, sizeof(tw_ring_reader)) != 0) {
+        return NULL;
+    }
+    tw_ring_reader *reader = memory;
+    const uint8_t *base = mapping->memory.base;
+    const twi_ring_header *header = (const twi_ring_header *)base;
+    *reader = (tw_ring_reader){
+        .slots = (const twi_slot *)(base + slots_offset),
+        .mask = slot_count - 1,
+        .position = atomic_load_explicit(&header->head, memory_order_acquire),
+        .header = header,
+        .lap_margin = slot_count >> TWI_RING_LAP_MARGIN_SHIFT,
+        .symbols = (const tw_symbols *)(base + TWI_RING_PAGE_BYTES),
+        .epoch = header->epoch,
+        .mapping = mapping,
+    };
+    return reader;
+}
+
+tw_status tw_ring_reader_open(tw_ring *ring, tw_ring_reader **reader)
+{
+    twi_ring_header *header = ring->header;
+    *reader = reader_new(ring->mapping, header->slots_offset, header->slot_count);
+    if (!*reader) {
+        return TW_NO_MEMORY;
+    }
+    twi_ring_mapping_share(ring->mapping);
+    return TW_OK;
+}
+
+static int geometry_is_sound(const twi_ring_header *header, size_t mapped_bytes)
+{
+    uint64_t slots = header->slot_count;
+    uint64_t offset = header->slots_offset;
+    return slots >= TWI_RING_SLOT_COUNT_MIN && slots <= TWI_RING_SLOT_COUNT_MAX && (slots & (slots - 1)) == 0 &&
+           header->symbols_offset == TWI_RING_PAGE_BYTES && offset > TWI_RING_PAGE_BYTES &&
+           offset % TWI_RING_PAGE_BYTES == 0 && offset < mapped_bytes &&
+           slots * TWI_SLOT_BYTES <= mapped_bytes - offset;
+}
+
+static tw_status header_check(const char *name, const twi_ring_memory *memory, twi_ring_header *copy,
+                              twi_ring_error error)
+{
+    const twi_ring_header *header = memory->base;
+    uint64_t magic = atomic_load_explicit(&header->magic, memory_order_acquire);
+    if (magic == 0) {
+        return TW_AGAIN;
+    }
+    if (magic != TWI_RING_MAGIC) {
+        return twi_ring_fail(error, TW_UNAVAILABLE, "shared memory \"%s\" is not a Tickwire ring", name);
+    }
+    if (header->layout_version != TWI_RING_LAYOUT_VERSION) {
+        return twi_ring_fail(error, TW_UNAVAILABLE,
+                             "ring \"%s\" has layout version %u, this program knows %d: use the same Tickwire version "
+                             "for the engine and its readers",
+                             name, header->layout_version, TWI_RING_LAYOUT_VERSION);
+    }
+    memcpy(copy, header, offsetof(twi_ring_header, head));
+    if (!geometry_is_sound(copy, memory->bytes)) {
+        return twi_ring_fail(error, TW_UNAVAILABLE, "ring \"%s\" is damaged: its header does not fit its size", name);
+    }
+    return TW_OK;
+}
+
+static tw_status attach_once(const char *name, tw_ring_reader **reader, twi_ring_error error)
+{
+    twi_ring_mapping *mapping = twi_ring_mapping_new();
+    if (!mapping) {
+        return twi_ring_fail(error, TW_NO_MEMORY, "no memory for a ring reader");
+    }
+    twi_ring_header header;
+    tw_status status = twi_ring_memory_attach(name, TWI_RING_PAGE_BYTES, &mapping->memory, error);
+    if (status == TW_OK) {
+        status = header_check(name, &mapping->memory, &header, error);
+    }
+    if (status != TW_OK) {
+        twi_ring_mapping_release(mapping);
+        return status;
+    }
+    mapping->doorbell = twi_doorbell_attach(header.doorbell_id, header.epoch);
+    mapping->doorbell_id = header.doorbell_id;
+    *reader = reader_new(mapping, header.slots_offset, header.slot_count);
+    if (!*reader) {
+        twi_ring_mapping_release(mapping);
+        return twi_ring_fail(error, TW_NO_MEMORY, "no memory for a ring reader");
+    }
+    return TW_OK;
+}
+
+tw_status tw_ring_attach(const char *name, tw_ring_reader **reader, char *error, size_t error_cap)
+{
+    twi_ring_error report = {error, error_cap};
+    *reader = NULL;
+    tw_status status = twi_ring_name_check(name, report);
+    if (status != TW_OK) {
+        return status;
+    }
+    /* TW_AGAIN: the producer is between creating the object and finishing its header, which takes milliseconds. */
+    for (int i = 0; i < CREATION_TRIES_MAX; i++) {
+        status = attach_once(name, reader, report);
+        if (status != TW_AGAIN) {
+            return status;
+        }
+        twi_doorbell_sleep(NULL, 0, CREATION_PAUSE_NS);
+    }
+    return twi_ring_fail(report, TW_UNAVAILABLE, "ring \"%s\" was begun but never finished: its producer died early",
+                         name);
+}
+
+void tw_ring_reader_close(tw_ring_reader *reader)
+{
+    if (reader) {
+        twi_ring_mapping_release(reader->mapping);
+        free(reader);
+    }
+}
+
+static uint64_t resume(const tw_ring_reader *reader, uint64_t position, uint64_t found)
+{
+    uint64_t head = atomic_load_explicit(&reader->header->head, memory_order_relaxed);
+    return twi_lap_resume(position, found, head, reader->mask + 1, reader->lap_margin);
+}
+
+size_t tw_ring_read(tw_ring_reader *reader, tw_event *out, size_t cap, uint64_t *lost)
+{
+    const twi_slot *slots = reader->slots;
+    uint64_t mask = reader->mask;
+    uint64_t position = reader->position;
+    size_t count = 0;
+    while (count < cap) {
+        uint64_t found;
+        twi_fetch fetch = twi_slot_fetch(&slots[position & mask], position, &out[count], &found);
+        if (TWI_LIKELY(fetch == TWI_FETCH_OK)) {
+            count++;
+            position++;
+            continue;
+        }
+        /* A hole may only lie before out[0]: what was copied so far goes out first, the next call meets the hole
+         * again. */
+        if (fetch == TWI_FETCH_NOT_YET || count > 0) {
+            break;
+        }
+        uint64_t next = resume(reader, position, found);
+        *lost += next - position;
+        position = next;
+    }
+    reader->position = position;
+    return count;
+}
+
+uint64_t tw_ring_reader_position(const tw_ring_reader *reader)
+{
+    return reader->position;
+}
+
+uint64_t tw_ring_reader_lag(const tw_ring_reader *reader)
+{
+    uint64_t head = atomic_load_explicit(&reader->header->head, memory_order_acquire);
+    return head > reader->position ? head - reader->position : 0;
+}
+
+const tw_symbols *tw_ring_reader_symbols(const tw_ring_reader *reader)
+{
+    return reader->symbols;
+}
+
+uint64_t tw_ring_reader_epoch(const tw_ring_reader *reader)
+{
+    return reader->epoch;
+}
+
+static int is_readable(const tw_ring_reader *reader)
+{
+    const twi_slot *slot = &reader->slots[reader->position & reader->mask];
+    return atomic_load_explicit(&slot->word, memory_order_acquire) >= twi_word_complete(reader->position);
+}
+
+static int has_ended(const tw_ring_reader *reader)
+{
+    return atomic_load_explicit(&reader->header->ended, memory_order_acquire) != 0;
+}
+
+tw_status tw_ring_wait(tw_ring_reader *reader, int64_t timeout_ns)
+{
+    if (is_readable(reader)) {
+        return TW_OK; /* without announcing a sleeper, which would cost the producer a needless wake */
+    }
+    int64_t start_ns = twi_monotonic_ns();
+    for (;;) {
+        /* Announce, then look: see doorbell.h. The end is looked at before the slot, so that nothing committed
+         * before it is missed. */
+        uint32_t announced = twi_doorbell_announce(reader->mapping->doorbell);
+        int ended = has_ended(reader);
+        if (is_readable(reader)) {
+            return TW_OK;
+        }
+        if (ended) {
+            return TW_CLOSED;
+        }
+        int64_t waited_ns = twi_monotonic_ns() - start_ns;
+        if (waited_ns >= timeout_ns) {
+            return TW_TIMEOUT;
+        }
+        twi_doorbell_sleep(reader->mapping->doorbell, announced, timeout_ns - waited_ns);
+    }
+}
+
+int tw_ring_reader_producer_dead(const tw_ring_reader *reader, int64_t now_ns, int64_t timeout_ns)
+{
+    int64_t heartbeat_ns = atomic_load_explicit(&reader->header->heartbeat_ns, memory_order_acquire);
+    return has_ended(reader) || now_ns - heartbeat_ns > timeout_ns;
+}

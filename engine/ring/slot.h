@@ -1,0 +1,144 @@
+/* slot.h - the seqlock protocol of one 64-byte ring slot: publish an event, fetch it, know which of three things
+ * happened.
+ *
+ * Word:     event n writes 2n+1 into the slot's word while it is being stored and 2n+2 when it is complete; 0 is a
+ *           slot that was never used. A reader that wants event n therefore learns everything from one number: equal
+ *           to 2n+2 is "complete", smaller is "not yet" (older event, never used, or n in progress), larger is
+ *           "lapped". Numbers only grow, and 2^63 events never wrap, so there is no ABA.
+ * Payload:  seven 64-bit atomics. A memcpy that races with the producer would be undefined in C11; 64-bit atomics are
+ *           the same machine instructions on x86-64 and arm64, and ThreadSanitizer can follow them.
+ * Staging:  the producer fills a private tw_event and publish() copies it with seven stores. So a stalled or dying
+ *           adapter never leaves a slot in progress, the fields are plain memory for whoever fills them, and the line
+ *           in shared memory is touched for a few nanoseconds only, which keeps readers from bouncing it.
+ * Orders:   no fences (ThreadSanitizer does not model them), only orders on the accesses themselves:
+ *           - payload stores are release: a reader whose (acquire) payload load sees any word of event m happens
+ *             after "word = 2m+1", so its second look at the word cannot still say 2n+2 with n < m. A torn mix is
+ *             thus always noticed. Making only one of them release is not enough: the others could become visible
+ *             before the mark.
+ *           - the complete mark is release and the first look acquire: whoever sees 2n+2 sees all seven words of
+ *             event n (or newer ones, which the second look catches).
+ *           - the in-progress mark and the second look are relaxed: the payload's orders carry them.
+ *           On x86-64 all of these are plain moves. tests/sim/ring_model_test.c runs this very file on every
+ *           execution that the C11 memory model allows for small rings, and shows that each weakened variant is
+ *           caught.
+ * Thread:   publish: one producer. fetch: any number of readers, also over a read-only mapping. */
+#ifndef TWI_RING_SLOT_H
+#define TWI_RING_SLOT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "tickwire/event.h"
+
+enum { TWI_SLOT_BYTES = 64, TWI_SLOT_PAYLOAD_WORDS = 7 };
+
+typedef struct twi_slot {
+    _Atomic uint64_t word;
+    _Atomic uint64_t payload[TWI_SLOT_PAYLOAD_WORDS];
+} twi_slot;
+
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock inside an atomic would not work over a read-only mapping");
+_Static_assert(sizeof(twi_slot) == TWI_SLOT_BYTES, "one cache line");
+_Static_assert(sizeof(tw_event) == TWI_SLOT_PAYLOAD_WORDS * sizeof(uint64_t), "an event is the payload of one slot");
+
+typedef enum twi_fetch {
+    TWI_FETCH_OK,
+    TWI_FETCH_NOT_YET,
+    TWI_FETCH_LAPPED, /* also when the producer overtook during the copy */
+} twi_fetch;
+
+/* The model checker replaces the accesses and weakens the orders one by one. */
+#ifndef TWI_SLOT_LOAD
+#define TWI_SLOT_LOAD(object, order)         atomic_load_explicit((object), (order))
+#define TWI_SLOT_STORE(object, value, order) atomic_store_explicit((object), (value), (order))
+#define TWI_SLOT_ORDER_MARK                  memory_order_relaxed
+#define TWI_SLOT_ORDER_FILL                  memory_order_release
+#define TWI_SLOT_ORDER_COMPLETE              memory_order_release
+#define TWI_SLOT_ORDER_LOOK                  memory_order_acquire
+#define TWI_SLOT_ORDER_COPY                  memory_order_acquire
+#define TWI_SLOT_ORDER_LOOK_AGAIN            memory_order_relaxed
+#endif
+
+static inline uint64_t twi_word_in_progress(uint64_t sequence)
+{
+    return 2 * sequence + 1;
+}
+
+static inline uint64_t twi_word_complete(uint64_t sequence)
+{
+    return 2 * sequence + 2;
+}
+
+/* The event that a non-zero word speaks of, complete or in progress. */
+static inline uint64_t twi_word_sequence(uint64_t word)
+{
+    return (word - 1) / 2;
+}
+
+/* The three steps of publishing, apart so that tests can stall between them. */
+static inline void twi_slot_mark(twi_slot *slot, uint64_t sequence)
+{
+    TWI_SLOT_STORE(&slot->word, twi_word_in_progress(sequence), TWI_SLOT_ORDER_MARK);
+}
+
+static inline void twi_slot_fill(twi_slot *slot, const tw_event *event)
+{
+    uint64_t words[TWI_SLOT_PAYLOAD_WORDS];
+    memcpy(words, event, sizeof(words));
+    for (int i = 0; i < TWI_SLOT_PAYLOAD_WORDS; i++) {
+        TWI_SLOT_STORE(&slot->payload[i], words[i], TWI_SLOT_ORDER_FILL);
+    }
+}
+
+static inline void twi_slot_complete(twi_slot *slot, uint64_t sequence)
+{
+    TWI_SLOT_STORE(&slot->word, twi_word_complete(sequence), TWI_SLOT_ORDER_COMPLETE);
+}
+
+static inline void twi_slot_publish(twi_slot *slot, uint64_t sequence, const tw_event *event)
+{
+    twi_slot_mark(slot, sequence);
+    twi_slot_fill(slot, event);
+    twi_slot_complete(slot, sequence);
+}
+
+/* Copies event `sequence` into *out if it is complete. *found is the word that decided if it is not TWI_FETCH_OK;
+ * *out is untouched then. */
+static inline twi_fetch twi_slot_fetch(const twi_slot *slot, uint64_t sequence, tw_event *out, uint64_t *found)
+{
+    uint64_t words[TWI_SLOT_PAYLOAD_WORDS];
+    uint64_t expected = twi_word_complete(sequence);
+    uint64_t word = TWI_SLOT_LOAD(&slot->word, TWI_SLOT_ORDER_LOOK);
+    if (word != expected) {
+        *found = word;
+        return word < expected ? TWI_FETCH_NOT_YET : TWI_FETCH_LAPPED;
+    }
+    for (int i = 0; i < TWI_SLOT_PAYLOAD_WORDS; i++) {
+        words[i] = TWI_SLOT_LOAD(&slot->payload[i], TWI_SLOT_ORDER_COPY);
+    }
+    word = TWI_SLOT_LOAD(&slot->word, TWI_SLOT_ORDER_LOOK_AGAIN);
+    if (word != expected) {
+        *found = word;
+        return TWI_FETCH_LAPPED;
+    }
+    memcpy(out, words, sizeof(words));
+    return TWI_FETCH_OK;
+}
+
+/* Where a lapped reader goes on. The slot's word says that event m = sequence(found) is being written or written, so
+ * everything up to m - slot_count is gone; `head` (relaxed, may be older or newer) can only say that even more is.
+ * `margin` events more are given up, because those next to be overwritten could hardly be read in time: a reader
+ * that went back to the very edge under a fast producer would be lapped again at once, and could starve. */
+static inline uint64_t twi_lap_resume(uint64_t position, uint64_t found, uint64_t head, uint64_t slot_count,
+                                      uint64_t margin)
+{
+    uint64_t newest = twi_word_sequence(found);
+    if (head > newest + 1) {
+        newest = head - 1;
+    }
+    uint64_t oldest = newest - slot_count + 1 + margin;
+    return oldest > position ? oldest : position + 1;
+}
+
+#endif
