@@ -2,7 +2,8 @@
  *
  * Job:       accept, connect, receive, send, wait for writability, timers and wake-ups for one thread.
  *            Nothing above this header knows which backend runs.
- * Ops:       a twi_op is embedded in its owner and belongs to the loop from the call until its last callback.
+ * Ops:       a twi_op is embedded in its owner, zeroed before its first use, and belongs to the loop from the call until
+ *            its last callback (the one without TWI_OP_MORE). It may be started again from inside that callback.
  * Callbacks: run inside poll() only, never inside the call that starts an operation.
  * Sockets:   named by (slot, generation); a stale handle is caught (TW_CLOSED), a file descriptor never leaks out.
  * Sending:   one attempt that does not block. The result is the number of bytes that the kernel took (it may be short),
@@ -10,7 +11,10 @@
  *            an attempt completes at submission they are free right after the poll() that submitted it. This is what
  *            lets slices of the wire log be sent without a copy and without being overwritten under the kernel.
  * Receiving: multishot. The bytes at op->data are lent for the duration of the callback only.
- * Thread:    everything but wake() from the loop's own thread.
+ * Results:   peer reset, broken pipe and stale handles are TW_CLOSED; refused, unreachable or missing addresses are
+ *            TW_UNAVAILABLE; a full table is TW_FULL; anything else that the kernel says is TW_IO.
+ * Memory:    all of it is taken in open(); memory_bytes() says how much that will be.
+ * Thread:    everything but wake() from the loop's own thread (the one that called open()).
  * Non-goals: buffering, framing, TLS, DNS. */
 #ifndef TWI_LOOP_H
 #define TWI_LOOP_H
@@ -54,17 +58,42 @@ struct twi_op {
     twi_op *next; /* the loop's own, while it has the op */
     uint8_t kind; /* the loop's own */
     uint8_t state;
-    uint16_t loop_index;
+    uint16_t loop_flags;
     int32_t loop_result;
+    uint32_t loop_index;
+    uint32_t loop_reserved;
 };
 
 typedef struct twi_loop_config {
-    uint32_t sock_count_max;    /* listeners and connections together */
-    uint32_t recv_buffer_bytes; /* of one lent buffer, e.g. 16384 */
-    uint32_t recv_buffer_count; /* shared by all sockets, power of two */
-    uint32_t send_batch;        /* sends per submission, 32..64 is good (see docs/decisions) */
+    uint32_t sock_count_max;    /* listeners and connections together; a connection beyond it is refused and counted */
+    uint32_t timer_count_max;   /* armed at one time; 0: 2 * sock_count_max + 64 */
+    uint32_t recv_buffer_bytes; /* of one lent buffer; 0: 16384 */
+    uint32_t recv_buffer_count; /* shared by all sockets, power of two; 0: 256 */
+    uint32_t send_batch;        /* sends per submission, 32..64 is good; 0: 32 */
+    uint32_t socket_send_bytes; /* SO_SNDBUF of every socket; 0: the system's own (auto-tuned) size */
+    uint32_t socket_recv_bytes; /* SO_RCVBUF, likewise */
     uint64_t sim_seed;          /* loop_sim only */
+    /* What not to use, as a comma list: names from features(), or a refusal to imitate, e.g. "io_uring:EPERM". NULL:
+     * the environment's TICKWIRE_LOOP_WITHOUT. This is how tests and users reach every fallback. */
+    const char *without;
 } twi_loop_config;
+
+/* Monotonic, written by the loop's thread only. */
+typedef struct twi_loop_counters {
+    uint64_t polls;
+    uint64_t sleeps; /* polls that went to sleep in the kernel */
+    uint64_t callbacks;
+    uint64_t accepted;
+    uint64_t accept_refused; /* connections closed at once because a table (sockets or descriptors) was full */
+    uint64_t accept_failed;  /* accept errors that are not the peer's hurry to leave */
+    uint64_t sends;          /* attempts */
+    uint64_t sends_short;    /* took some bytes, but not all */
+    uint64_t sends_again;    /* took none */
+    uint64_t recvs;          /* callbacks with data */
+    uint64_t recv_no_buffer; /* io_uring: the buffer ring was empty, and the receive was armed again */
+    uint64_t cq_overflows;   /* io_uring: completions that waited in the kernel because the queue was full */
+    uint64_t wakes;          /* wake-ups seen */
+} twi_loop_counters;
 
 /* Where to listen or connect: "127.0.0.1", "::1", "0.0.0.0", or "unix:/path". Name resolution is not done here. */
 typedef struct twi_address {
@@ -76,33 +105,39 @@ typedef struct twi_address {
 } twi_address;
 
 typedef struct twi_loop_ops {
-    const char *name; /* "io_uring" "epoll" "kqueue" "sim" */
+    const char *name;                                      /* "io_uring" "epoll" "kqueue" "sim" */
+    size_t (*memory_bytes)(const twi_loop_config *config); /* what open() will allocate, kernel memory not included */
     /* TW_UNAVAILABLE: this machine cannot run it; `error` says why; try the next candidate. */
     tw_status (*open)(const twi_loop_config *config, twi_loop **loop, char *error, size_t error_cap);
-    void (*close_loop)(twi_loop *loop); /* closes every socket; callbacks still owed are run as TW_CANCELED */
+    void (*close_loop)(twi_loop *loop); /* closes every socket; callbacks still owed run now, as TW_CANCELED */
     /* What is active on this backend, for the start-up line and /metrics: "multishot_recv,direct_descriptors,...". */
     const char *(*features)(const twi_loop *loop);
     int64_t (*now_ns)(const twi_loop *loop); /* CLOCK_MONOTONIC, sampled once per poll; virtual in sim */
     tw_status (*listen)(twi_loop *loop, const twi_address *address, twi_sock *sock, char *error, size_t error_cap);
     uint16_t (*local_port)(const twi_loop *loop, twi_sock sock);
-    void (*accept)(twi_loop *loop, twi_op *op, twi_sock listener);           /* multishot; op->accepted */
-    void (*connect)(twi_loop *loop, twi_op *op, const twi_address *address); /* result 0: op->sock is the new socket */
-    void (*recv)(twi_loop *loop, twi_op *op, twi_sock sock);                 /* multishot; one per socket */
+    void (*accept)(twi_loop *loop, twi_op *op, twi_sock listener); /* multishot; op->accepted */
+    /* op->sock names the new socket at once, so that close() can give up; usable after 0, gone after an error. The
+     * address is read during the call only. */
+    void (*connect)(twi_loop *loop, twi_op *op, const twi_address *address);
+    void (*recv)(twi_loop *loop, twi_op *op, twi_sock sock); /* multishot; one per socket */
     void (*recv_stop)(twi_loop *loop, twi_op *op); /* back-pressure: ends the recv; last callback TW_CANCELED */
     void (*send)(twi_loop *loop, twi_op *op, twi_sock sock);     /* op->iov; one attempt; one in flight per socket */
     void (*writable)(twi_loop *loop, twi_op *op, twi_sock sock); /* once; result 0 when the kernel takes bytes again */
-    void (*close)(twi_loop *loop, twi_op *op, twi_sock sock);    /* its other ops end first, as TW_CANCELED; then op */
+    void (*shutdown)(twi_loop *loop, twi_op *op, twi_sock sock); /* half close: no more of our bytes */
+    /* The handle is stale from here on. Its other ops end first (TW_CANCELED, or what they had reached); then op. */
+    void (*close)(twi_loop *loop, twi_op *op, twi_sock sock);
     void (*timer)(twi_loop *loop, twi_op *op, int64_t deadline_ns);
-    void (*timer_cancel)(twi_loop *loop, twi_op *op); /* last callback TW_CANCELED */
+    void (*timer_cancel)(twi_loop *loop, twi_op *op); /* last callback TW_CANCELED; nothing if it is not armed */
     void (*wake)(twi_loop *loop);                     /* any thread: makes the current or next poll() return */
     /* Submits, reaps, runs callbacks. Sleeps at most until wait_until_ns (0: do not sleep) if nothing is due.
      * Returns the number of callbacks run. */
     uint32_t (*poll)(twi_loop *loop, int64_t wait_until_ns);
 } twi_loop_ops;
 
-/* Every backend starts with this, so that the calls below can dispatch. */
+/* Every backend starts with this. */
 struct twi_loop {
     const twi_loop_ops *ops;
+    twi_loop_counters counters;
 };
 
 extern const twi_loop_ops twi_loop_uring, twi_loop_epoll, twi_loop_kqueue, twi_loop_sim;
