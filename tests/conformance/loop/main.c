@@ -1,0 +1,62 @@
+/* main.c - runs the loop suite on one backend: loop_conformance epoll|io_uring|kqueue|sim [part-of-a-case-name]. */
+#include <sys/resource.h>
+
+#include "tests/conformance/loop/cases.h"
+#include "tests/conformance/loop/rig.h"
+
+enum { CASES_MAX = 128 };
+
+static const twi_loop_ops *const backends[] = {
+#if defined(__linux__)
+    &twi_loop_epoll,
+#else
+    &twi_loop_kqueue,
+#endif
+};
+
+static const twi_loop_ops *find_backend(const char *name)
+{
+    for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++)
+        if (strcmp(backends[i]->name, name) == 0)
+            return backends[i];
+    return NULL;
+}
+
+/* The case with 1,000 connections has both of their ends in this process. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    rlim_t wanted = 16384;
+    if (limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static size_t collect(struct CMUnitTest *tests, const char *part)
+{
+    const twt_case *const groups[] = {twt_stream_cases, twt_life_cases, twt_time_cases, twt_limit_cases};
+    size_t count = 0;
+    for (size_t group = 0; group < sizeof(groups) / sizeof(groups[0]); group++)
+        for (const twt_case *at = groups[group]; at->name; at++) {
+            if (part && !strstr(at->name, part))
+                continue;
+            assert_true(count < CASES_MAX);
+            tests[count++] = (struct CMUnitTest){.name = at->name, .test_func = at->run};
+        }
+    return count;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2 || !(twt_backend = find_backend(argv[1]))) {
+        fprintf(stderr, "usage: loop_conformance BACKEND [PART-OF-A-CASE-NAME]\n");
+        return 2;
+    }
+    raise_descriptor_limit();
+    static struct CMUnitTest tests[CASES_MAX];
+    size_t count = collect(tests, argc > 2 ? argv[2] : NULL);
+    return _cmocka_run_group_tests(twt_backend->name, tests, count, NULL, NULL);
+}
