@@ -1,8 +1,9 @@
 /* loop_epoll.c - epoll as a poller of the readiness loop.
  *
  * Job:       edge-triggered: one epoll_ctl per connection; writability is added only while somebody waits for it,
- * because a Unix socket reports it each time that the peer reads. Wake:      an edge-triggered eventfd that nobody
- * needs to read. Timeouts:  epoll_pwait2 (Linux 5.11) in nanoseconds, else epoll_wait in milliseconds, rounded up. */
+ *            because a Unix socket reports it each time that the peer reads.
+ * Wake:      an edge-triggered eventfd that nobody needs to read.
+ * Timeouts:  epoll_pwait2 (Linux 5.11) in nanoseconds, else epoll_wait in milliseconds, rounded up. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -3,8 +3,8 @@
  * Job:       everything that loop.h promises except how to wait: slots, operations, timers, wake-ups, budgets.
  * Usage:     a backend defines a twi_poller_ops and a twi_loop_ops made of the functions below.
  * Edges:     a poller reports a change once. The loop remembers "readable" until the kernel says that it would block,
- * so that stopping and resuming a receive costs no system call. Thread:    as loop.h; notify() is the only poller call
- * from other threads. */
+ *            so that stopping and resuming a receive costs no system call.
+ * Thread:    as loop.h; notify() is the only poller call from other threads. */
 #ifndef TWI_READINESS_H
 #define TWI_READINESS_H
 

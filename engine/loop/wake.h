@@ -1,10 +1,11 @@
 /* wake.h - wake-ups between threads that cost a system call only when the loop sleeps.
  *
  * Job:       a three-state word. The waker leaves a token; the loop says that it is about to sleep and finds the token
- * if it came first; only who finds the loop asleep must ring the bell (eventfd, EVFILT_USER). Argument:  both sides use
- * one atomic read-modify-write on the same word, so they are ordered one way or the other: either the loop sees the
- * token and does not sleep, or the waker sees SLEEPING and rings. Acquire and release make what was written before
- * wake() visible to what runs after poll(). Non-goals: counting wake-ups; many before one poll() are one. */
+ *            if it came first; only who finds the loop asleep must ring the bell (eventfd, EVFILT_USER).
+ * Argument:  both sides use one atomic read-modify-write on the same word, so they are ordered one way or the other:
+ *            either the loop sees the token and does not sleep, or the waker sees SLEEPING and rings. Acquire and
+ *            release make what was written before wake() visible to what runs after poll().
+ * Non-goals: counting wake-ups; many before one poll() are one. */
 #ifndef TWI_WAKE_H
 #define TWI_WAKE_H
 

@@ -2,9 +2,8 @@
  * and waiting without sleeping.
  *
  * Job:       a case reads as a story: listen, connect, send, close, expect.
- * Usage:     twt_rig_open() at the start of a case, twt_rig_close() at its end. A peer is zeroed memory before its use.
- * Waiting:   TWT_UNTIL(rig, condition) turns the loop until the condition holds and fails the case after a time limit.
- */
+ * Usage:     twt_rig_open() at the start of a case, twt_rig_close() at its end; twt_peer_init() before a peer's use.
+ * Waiting:   TWT_UNTIL(rig, condition) turns the loop until the condition holds; the case fails after a time limit. */
 #ifndef TWT_LOOP_RIG_H
 #define TWT_LOOP_RIG_H
 
