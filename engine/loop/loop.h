@@ -2,7 +2,7 @@
  *
  * Job:       accept, connect, receive, send, wait for writability, timers and wake-ups for one thread.
  *            Nothing above this header knows which backend runs.
- * Ops:       a twi_op is embedded in its owner, zeroed before its first use, and belongs to the loop from the call until
+ * Ops:       a twi_op is embedded in its owner, zeroed before its first use, and belongs to the loop from the call to
  *            its last callback (the one without TWI_OP_MORE). It may be started again from inside that callback.
  * Callbacks: run inside poll() only, never inside the call that starts an operation.
  * Sockets:   named by (slot, generation); a stale handle is caught (TW_CLOSED), a file descriptor never leaks out.
