@@ -35,6 +35,8 @@ static bool start_character(twi_utf8 *state, uint8_t lead)
 
 bool twi_utf8_feed(twi_utf8 *state, const uint8_t *data, size_t len)
 {
+    if (len == 0)
+        return true;
     const uint8_t *p = data;
     const uint8_t *end = data + len;
     twi_utf8 now = *state;
