@@ -2,11 +2,10 @@
 #include "engine/stats/histogram.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "engine/base/assert.h"
+#include "engine/stats/text.h"
 
 #define LOAD(cell)         atomic_load_explicit(&(cell), memory_order_relaxed)
 #define STORE(cell, value) atomic_store_explicit(&(cell), (value), memory_order_relaxed)
@@ -191,36 +190,20 @@ uint64_t twi_histogram_count_up_to(const twi_histogram *histogram, int64_t value
 
 /* ---- HdrHistogram percentile text ---- */
 
-typedef struct text {
-    char *out;
-    size_t cap;
-    size_t length; /* of the whole text, also what did not fit */
-} text;
-
-static void TWI_PRINTF(2, 3) text_add(text *to, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    int fits = to->length < to->cap;
-    int length = vsnprintf(fits ? to->out + to->length : NULL, fits ? to->cap - to->length : 0, format, arguments);
-    va_end(arguments);
-    to->length += length > 0 ? (size_t)length : 0;
-}
-
-static void text_add_quantile(text *to, const twi_histogram *histogram, double unit, double quantile)
+static void text_add_quantile(twi_text *to, const twi_histogram *histogram, double unit, double quantile)
 {
     int64_t value = twi_histogram_quantile(histogram, quantile);
     unsigned long long up_to = twi_histogram_count_up_to(histogram, value);
-    text_add(to, "%12.3f %14.12f %10llu", (double)value / unit, quantile, up_to);
+    twi_text_add(to, "%12.3f %14.12f %10llu", (double)value / unit, quantile, up_to);
     if (quantile < 1) {
-        text_add(to, " %14.2f\n", 1 / (1 - quantile));
+        twi_text_add(to, " %14.2f\n", 1 / (1 - quantile));
     } else {
-        text_add(to, "\n");
+        twi_text_add(to, "\n");
     }
 }
 
 /* ticks_per_half steps from 0 to 50 %, as many from 50 to 75 %, from 75 to 87.5 %, ... until one record is left. */
-static void text_add_quantiles(text *to, const twi_histogram *histogram, double unit, uint32_t ticks_per_half)
+static void text_add_quantiles(twi_text *to, const twi_histogram *histogram, double unit, uint32_t ticks_per_half)
 {
     double count = (double)LOAD(histogram->count);
     for (double half = 1; half <= count; half *= 2) {
@@ -236,14 +219,14 @@ static void text_add_quantiles(text *to, const twi_histogram *histogram, double 
 
 size_t twi_histogram_hgrm(const twi_histogram *histogram, double unit, uint32_t ticks_per_half, char *out, size_t cap)
 {
-    text to = {.out = out, .cap = cap};
-    text_add(&to, "%12s %14s %10s %14s\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+    twi_text to = {.out = out, .cap = cap};
+    twi_text_add(&to, "%12s %14s %10s %14s\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
     text_add_quantiles(&to, histogram, unit, ticks_per_half);
-    text_add(&to, "#[Mean    = %12.3f, StdDeviation   = %12.3f]\n", twi_histogram_mean(histogram) / unit,
-             twi_histogram_stddev(histogram) / unit);
-    text_add(&to, "#[Max     = %12.3f, Total count    = %12llu]\n", (double)LOAD(histogram->max) / unit,
-             (unsigned long long)LOAD(histogram->count));
-    text_add(&to, "#[Buckets = %12u, SubBuckets     = %12u]\n", histogram->bucket_count >> (histogram->sub_bits - 1),
-             1u << histogram->sub_bits);
+    twi_text_add(&to, "#[Mean    = %12.3f, StdDeviation   = %12.3f]\n", twi_histogram_mean(histogram) / unit,
+                 twi_histogram_stddev(histogram) / unit);
+    twi_text_add(&to, "#[Max     = %12.3f, Total count    = %12llu]\n", (double)LOAD(histogram->max) / unit,
+                 (unsigned long long)LOAD(histogram->count));
+    twi_text_add(&to, "#[Buckets = %12u, SubBuckets     = %12u]\n",
+                 histogram->bucket_count >> (histogram->sub_bits - 1), 1u << histogram->sub_bits);
     return to.length;
 }
