@@ -15,6 +15,7 @@
 #ifndef TWI_CONFIG_H
 #define TWI_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,8 +57,9 @@ typedef struct twi_config_key {
     size_t offset;        /* in the struct of its section */
     const char *initial;  /* the default, as in the environment: "64MiB", "true", "a,b"; NULL: must be given */
     int64_t min, max;     /* numbers, and the elements of INT_LIST; both 0: no bounds */
-    const char *choices;  /* ENUM, and the elements of STRING_LIST if not NULL: "auto|epoll|kqueue" */
+    const char *choices;  /* ENUM; if not NULL also STRING and elements of STRING_LIST: "auto|epoll|kqueue" */
     const char *only_for; /* in a section with variants: "sim|replay"; NULL: all of them */
+    bool secret;          /* never printed */
     const char *unit;     /* "events per second"; NULL: none, or plain from the type */
     const char *reason;   /* what it does and why the default is what it is */
 } twi_config_key;
@@ -71,6 +73,7 @@ typedef struct twi_config_section {
     /* Array of tables: bytes of one item and how many there may be; both 0 for a plain table. */
     size_t item_bytes;
     uint32_t item_count_max;
+    uint32_t item_count_min; /* so many are made from defaults if fewer are given */
     const char *variant_key; /* the ENUM key that `only_for` speaks of, or NULL */
 } twi_config_section;
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "engine/base/config.h"
+#include "engine/base/limits.h"
 #include "tickwire/status.h"
 
 typedef enum twi_idle { TWI_IDLE_BLOCK, TWI_IDLE_YIELD, TWI_IDLE_SPIN } twi_idle;
@@ -26,6 +27,7 @@ typedef enum twi_log_format { TWI_LOG_TEXT, TWI_LOG_JSON } twi_log_format;
 
 typedef struct twi_settings_engine {
     int64_t threads;       /* 1: everything is a step of one loop; N > 1: N shards, feed and publisher apart */
+    const char *loop;      /* "auto" "io_uring" "epoll" "kqueue": for twi_loop_open() */
     int idle;              /* twi_idle */
     twi_int_list pin_cpus; /* CPU of thread 0, 1, ...; empty: not pinned */
     int64_t stop_timeout_ns;
@@ -115,8 +117,6 @@ typedef struct twi_settings_feed {
     twi_string_list channels;
 } twi_settings_feed;
 
-enum { TWI_FEED_COUNT_MAX = 64, TWI_THREAD_COUNT_MAX = 64 };
-
 typedef struct twi_settings {
     twi_settings_engine engine;
     twi_settings_listen listen;
@@ -167,20 +167,20 @@ int64_t twi_settings_index_slots(const twi_settings *settings);
 
 /* --- memory, computed before anything is allocated --- */
 
-/* Sizes of structs and rings that only their owners know; the composition root fills them in. */
+/* Sizes that only their owners know; the composition root fills them in. 0 leaves the line out of the report. */
 typedef struct twi_memory_unit_sizes {
-    size_t ring_slot, instrument;       /* of the tick ring */
-    size_t index_entry;                 /* of a wire log */
-    uint32_t codec_count;               /* wire logs */
-    size_t client, group, subscription; /* fan-out */
-    size_t topic;                       /* last values, per instrument and channel */
+    size_t ring_slot, instrument; /* of the tick ring */
+    uint32_t codec_count;         /* wire logs */
+    size_t index_entry;           /* of a wire log's index */
+    size_t topic;                 /* last values, per instrument */
     size_t book_level;
+    size_t client, group;
     size_t loop_sock; /* per connection and listener */
     size_t recv_buffer;
-    uint32_t recv_buffer_count;
+    uint32_t recv_buffer_count; /* per shard */
 } twi_memory_unit_sizes;
 
-enum { TWI_MEMORY_HOLDER_COUNT_MAX = 16 };
+enum { TWI_MEMORY_HOLDER_COUNT_MAX = 24 };
 
 typedef struct twi_memory_holder {
     const char *name; /* "tick ring" */
@@ -193,7 +193,9 @@ typedef struct twi_memory_report {
     uint64_t total_bytes;
 } twi_memory_report;
 
+/* The holders that follow from the settings alone; more can be added behind them. */
 void twi_settings_memory(const twi_settings *settings, const twi_memory_unit_sizes *sizes, twi_memory_report *report);
+void twi_memory_add(twi_memory_report *report, const char *name, uint64_t count, uint64_t unit_bytes);
 /* One line per holder and the total. Returns bytes like snprintf. */
 size_t twi_memory_report_print(const twi_memory_report *report, char *out, size_t cap);
 

@@ -10,8 +10,8 @@
 #ifndef TWI_EXPOSITION_H
 #define TWI_EXPOSITION_H
 
+#include "engine/base/text.h"
 #include "engine/stats/counters.h"
-#include "engine/stats/text.h"
 
 /* An upper bound for what twi_exposition_counters() and twi_exposition_stages() together write. */
 size_t twi_exposition_bound(const twi_counters *counters);

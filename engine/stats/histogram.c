@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/base/assert.h"
-#include "engine/stats/text.h"
+#include "engine/base/text.h"
 
 #define LOAD(cell)         atomic_load_explicit(&(cell), memory_order_relaxed)
 #define STORE(cell, value) atomic_store_explicit(&(cell), (value), memory_order_relaxed)
