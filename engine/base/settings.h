@@ -14,6 +14,7 @@
 
 #include "engine/base/config.h"
 #include "engine/base/limits.h"
+#include "engine/base/log.h"
 #include "tickwire/status.h"
 
 typedef enum twi_idle { TWI_IDLE_BLOCK, TWI_IDLE_YIELD, TWI_IDLE_SPIN } twi_idle;
@@ -22,8 +23,6 @@ typedef enum twi_policy { TWI_POLICY_ALL, TWI_POLICY_CONFLATE, TWI_POLICY_DROP, 
 
 typedef enum twi_feed_type { TWI_FEED_SIM, TWI_FEED_REPLAY, TWI_FEED_VENUE } twi_feed_type;
 typedef enum twi_feed_mode { TWI_FEED_FIXED, TWI_FEED_BURST } twi_feed_mode;
-typedef enum twi_log_level { TWI_LOG_ERROR, TWI_LOG_WARN, TWI_LOG_INFO, TWI_LOG_DEBUG } twi_log_level;
-typedef enum twi_log_format { TWI_LOG_TEXT, TWI_LOG_JSON } twi_log_format;
 
 typedef struct twi_settings_engine {
     int64_t threads;       /* 1: everything is a step of one loop; N > 1: N shards, feed and publisher apart */
