@@ -49,7 +49,7 @@ struct twi_op {
             uint32_t iov_count;      /* 1 .. TWI_IOV_MAX */
         };
         struct {
-            const uint8_t *data; /* recv: lent during the callback, result bytes */
+            uint8_t *data; /* recv: lent during the callback, result bytes; may be changed (unmasked) in place */
         };
         twi_sock accepted;   /* accept: the new socket */
         int64_t deadline_ns; /* timer, in the clock of now_ns() */

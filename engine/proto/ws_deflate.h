@@ -19,7 +19,7 @@
 enum {
     TWI_WS_WINDOW_BITS_MIN = 8, /* RFC 7692 section 7.1.2 */
     TWI_WS_WINDOW_BITS_MAX = 15,
-    TWI_WS_DEFLATE_HEADER_BYTES = 192 /* room for an offer or an answer with its zero */
+    TWI_WS_DEFLATE_HEADER_BYTES = 320 /* room for an offer or an answer with its zero */
 };
 
 /* What this side wants. "own" is what we send, "peer" what we receive. */
@@ -29,6 +29,8 @@ typedef struct twi_ws_deflate_policy {
     uint8_t peer_window_bits_max;  /* the peer is asked to stay within, where it can be asked; 0: 15 */
     bool own_no_context_takeover;  /* we promise to reset after each message, asked or not */
     bool peer_no_context_takeover; /* the peer is asked to reset after each message */
+    bool second_offer;             /* client: offers client_no_context_takeover as the second choice, for a server that
+                                    * insists on it and asks only for what was offered */
 } twi_ws_deflate_policy;
 
 /* What was agreed. */

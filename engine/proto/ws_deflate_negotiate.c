@@ -187,20 +187,33 @@ tw_status twi_ws_deflate_accept(const twi_http_request *request, const twi_ws_de
     return TW_EMPTY;
 }
 
+static size_t write_offer(const twi_ws_deflate_policy *policy, bool own_no_context_takeover, char *out, size_t out_cap)
+{
+    char server_bits[32] = "";
+    char client_bits[32] = "; client_max_window_bits";
+    if (policy->peer_window_bits_max < TWI_WS_WINDOW_BITS_MAX)
+        snprintf(server_bits, sizeof(server_bits), "; server_max_window_bits=%u",
+                 (unsigned)policy->peer_window_bits_max);
+    if (policy->own_window_bits_max < TWI_WS_WINDOW_BITS_MAX)
+        snprintf(client_bits, sizeof(client_bits), "; client_max_window_bits=%u",
+                 (unsigned)policy->own_window_bits_max);
+    int len = snprintf(out, out_cap, "%s%s%s%s%s", extension_name,
+                       policy->peer_no_context_takeover ? "; server_no_context_takeover" : "",
+                       own_no_context_takeover ? "; client_no_context_takeover" : "", server_bits, client_bits);
+    TWI_ASSERT(len > 0 && (size_t)len < out_cap);
+    return (size_t)len;
+}
+
 size_t twi_ws_deflate_offer_write(const twi_ws_deflate_policy *policy, char *out, size_t out_cap)
 {
     TWI_ASSERT(out_cap >= TWI_WS_DEFLATE_HEADER_BYTES);
     twi_ws_deflate_policy full = with_defaults(policy);
-    char server_bits[32] = "";
-    char client_bits[32] = "; client_max_window_bits";
-    if (full.peer_window_bits_max < TWI_WS_WINDOW_BITS_MAX)
-        snprintf(server_bits, sizeof(server_bits), "; server_max_window_bits=%u", (unsigned)full.peer_window_bits_max);
-    if (full.own_window_bits_max < TWI_WS_WINDOW_BITS_MAX)
-        snprintf(client_bits, sizeof(client_bits), "; client_max_window_bits=%u", (unsigned)full.own_window_bits_max);
-    int len = snprintf(out, out_cap, "%s%s%s%s%s", extension_name,
-                       full.peer_no_context_takeover ? "; server_no_context_takeover" : "",
-                       full.own_no_context_takeover ? "; client_no_context_takeover" : "", server_bits, client_bits);
-    return (size_t)len;
+    size_t len = write_offer(&full, full.own_no_context_takeover, out, out_cap);
+    if (!full.second_offer || full.own_no_context_takeover)
+        return len;
+    out[len++] = ',';
+    out[len++] = ' ';
+    return len + write_offer(&full, true, out + len, out_cap - len);
 }
 
 tw_status twi_ws_deflate_confirm(twi_slice answer, const twi_ws_deflate_policy *policy, twi_ws_deflate_params *params)
@@ -212,7 +225,7 @@ tw_status twi_ws_deflate_confirm(twi_slice answer, const twi_ws_deflate_policy *
     twi_slice extension;
     offer given;
     split_unquoted(&rest, ',', &extension);
-    /* We offered one extension once: anything else, or anything more, was not asked for. */
+    /* One offer is answered, if any: anything else, or anything more, was not asked for. */
     if (rest.data != NULL || read_extension(extension, &given) != TW_OK)
         return TW_MALFORMED;
     if (given.has_client_bits && given.client_bits == 0)

@@ -113,6 +113,10 @@ static void client_offers_and_checks_the_answer(void **state)
     twi_ws_deflate_offer_write(&narrow, offer, sizeof(offer));
     assert_string_equal(offer, "permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
                                "server_max_window_bits=10; client_max_window_bits=11");
+    twi_ws_deflate_policy both = {.second_offer = true};
+    twi_ws_deflate_offer_write(&both, offer, sizeof(offer));
+    assert_string_equal(offer, "permessage-deflate; client_max_window_bits, "
+                               "permessage-deflate; client_no_context_takeover; client_max_window_bits");
     static const struct {
         bool narrow;
         const char *answer;
