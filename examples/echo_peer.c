@@ -32,8 +32,8 @@ typedef enum echo_state {
     CONNECTING,
     HANDSHAKE,
     OPEN,
-    FLUSHING, /* the last bytes go out, nothing is read any more */
-    LINGERING, /* our side is shut; what the peer still sends is thrown away, so that no reset overtakes our last frame */
+    FLUSHING,  /* the last bytes go out, nothing is read any more */
+    LINGERING, /* our side is shut; what still comes is thrown away, so that no reset overtakes our last frame */
     CLOSED
 } echo_state;
 

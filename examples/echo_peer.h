@@ -1,14 +1,14 @@
 /* echo_peer.h - one WebSocket connection of either role that sends every message back: what ws_echo and ws_echo_client
  * are made of, and an example of how engine/loop and engine/proto fit together.
  *
- * Flow:      received bytes go through the reader in place; a whole message is compressed if that was negotiated, framed
- *            and queued; one send is in flight at a time.
+ * Flow:      received bytes go through the reader in place; a whole message is compressed if that was negotiated,
+ *            framed and queued; one send is in flight at a time.
  * Pressure:  over queue_bytes_max the peer stops receiving and leaves what it has already got unread, until half of the
  *            queue is gone. So a client that does not read costs one message and one queue, and no more.
  * Memory:    buffers grow with what the connection needs, up to the limits, and are given back when they are empty.
  * Thread:    the loop's. Non-goals: TLS, authentication, speed records; the engine's fan-out is built differently. */
-#ifndef ECHO_PEER_H
-#define ECHO_PEER_H
+#ifndef TWI_ECHO_PEER_H
+#define TWI_ECHO_PEER_H
 
 #include "engine/loop/loop.h"
 #include "engine/proto/ws_deflate.h"

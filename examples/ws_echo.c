@@ -1,7 +1,7 @@
 /* ws_echo.c - a WebSocket server that sends every message back.
  *
- * Usage:     ws_echo [--port 9001] [--host 127.0.0.1] [--loop auto|io_uring|epoll|kqueue] [--no-deflate] ...; see --help.
- *            Prints the port on its first line, so that --port 0 can be used. Ends on SIGINT or SIGTERM with 1001 to all.
+ * Usage:     ws_echo [--port 9001] [--host 127.0.0.1] [--loop auto|io_uring|epoll|kqueue] ...; see --help. Prints the
+ *            port, so that --port 0 can be used. Ends on SIGINT or SIGTERM, with 1001 to all.
  * What for:  public conformance suites (tools/autobahn.sh), real clients, and a first look at loop and protocol code.
  * Non-goals: anything but echo. */
 #include <getopt.h>
