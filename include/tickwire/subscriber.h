@@ -231,8 +231,8 @@ TW_API tw_client_state tw_client_get_state(const tw_client *client);
 TW_API uint32_t tw_client_index(const tw_client *client); /* from 0, in the order of tw_client_open() */
 TW_API uint64_t tw_client_message_count(const tw_client *client);
 
-/* Asks for more (or less) on a living connection; remembered for reconnects. *id, if not NULL, is that of the request.
- * TW_FULL: too many requests are remembered or waiting to be sent. */
+/* Asks for more (or less), now if the connection is open, and again after each reconnect. *id, if not NULL, is that of
+ * the request, 0 if it has to wait for the connection. TW_FULL, TW_TOO_BIG: too much is remembered or waiting. */
 TW_API TW_MUST_USE tw_status tw_client_subscribe(tw_client *client, const tw_subscription *subscription, uint32_t *id);
 TW_API TW_MUST_USE tw_status tw_client_unsubscribe(tw_client *client, const char *channels, const char *symbols,
                                                    uint32_t *id);

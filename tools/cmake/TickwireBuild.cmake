@@ -51,6 +51,9 @@ if(TICKWIRE_SANITIZE)
   add_compile_options(-fsanitize=${TICKWIRE_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${TICKWIRE_SANITIZE})
 endif()
+if(TICKWIRE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 include_directories(${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR})
 
 # Everything that tests and programs may link, in an order that a single-pass linker accepts.
