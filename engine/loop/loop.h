@@ -120,7 +120,9 @@ typedef struct twi_loop_ops {
      * address is read during the call only. */
     void (*connect)(twi_loop *loop, twi_op *op, const twi_address *address);
     void (*recv)(twi_loop *loop, twi_op *op, twi_sock sock); /* multishot; one per socket */
-    void (*recv_stop)(twi_loop *loop, twi_op *op); /* back-pressure: ends the recv; last callback TW_CANCELED */
+    /* Back-pressure: ends the recv. Bytes that the kernel had handed over already still come (TWI_OP_MORE); the last
+     * callback is TW_CANCELED, or the end of the stream if that came first. Nothing if it is not armed. */
+    void (*recv_stop)(twi_loop *loop, twi_op *op);
     void (*send)(twi_loop *loop, twi_op *op, twi_sock sock);     /* op->iov; one attempt; one in flight per socket */
     void (*writable)(twi_loop *loop, twi_op *op, twi_sock sock); /* once; result 0 when the kernel takes bytes again */
     void (*shutdown)(twi_loop *loop, twi_op *op, twi_sock sock); /* half close: no more of our bytes */

@@ -49,7 +49,8 @@ typedef struct readiness {
     twi_op_queue finished;
     twi_timers timers;
     int64_t now_ns;
-    int spare_fd; /* given up for a moment to refuse a connection when the process is out of descriptors */
+    int64_t accept_retry_ns; /* INT64_MAX: nothing to retry */
+    int spare_fd;            /* given up for a moment to refuse a connection when the process is out of descriptors */
     bool is_closing;
     twi_wake_word wake;
     twi_ready_event events[TWI_READY_BATCH];
@@ -110,6 +111,7 @@ tw_status twi_readiness_open(const twi_loop_ops *ops, const twi_poller_ops *poll
     init_slots(self);
     self->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     self->now_ns = twi_monotonic_ns();
+    self->accept_retry_ns = INT64_MAX;
     *loop = &self->loop;
     return TW_OK;
 }
@@ -271,6 +273,7 @@ static bool accept_failed(readiness *self, slot *listener, int error)
     if ((error == EMFILE || error == ENFILE) && refuse_with_spare(self, listener->fd))
         return true;
     self->loop.counters.accept_failed++;
+    self->accept_retry_ns = self->now_ns + TWI_LOOP_ACCEPT_RETRY_NS;
     return false;
 }
 
@@ -532,16 +535,8 @@ void twi_readiness_wake(twi_loop *loop)
 static uint32_t wait_for_events(readiness *self, int64_t wait_until_ns)
 {
     bool has_work = self->finished.count > 0 || self->run_count > 0;
-    int64_t until_ns = wait_until_ns;
-    if (twi_timers_next_ns(&self->timers) < until_ns)
-        until_ns = twi_timers_next_ns(&self->timers);
-    int64_t timeout_ns = 0;
-    if (!has_work && until_ns == INT64_MAX)
-        timeout_ns = -1;
-    else if (!has_work && until_ns > 0) {
-        timeout_ns = until_ns - twi_monotonic_ns();
-        timeout_ns = timeout_ns < 0 ? 0 : timeout_ns;
-    }
+    int64_t until_ns = self->accept_retry_ns < wait_until_ns ? self->accept_retry_ns : wait_until_ns;
+    int64_t timeout_ns = has_work ? 0 : twi_timers_wait_ns(&self->timers, until_ns);
     if (timeout_ns != 0 && !twi_wake_may_sleep(&self->wake)) {
         self->loop.counters.wakes++;
         timeout_ns = 0;
@@ -584,17 +579,15 @@ static uint32_t run_slots(readiness *self)
     return callbacks;
 }
 
-static uint32_t run_timers(readiness *self)
+/* Accepting failed for want of something that the system may have again by now. */
+static void retry_accepts(readiness *self)
 {
-    uint32_t callbacks = 0;
-    uint32_t armed = self->timers.count; /* a timer that arms itself in the past fires in the next poll */
-    for (; callbacks < armed; callbacks++) {
-        twi_op *op = twi_timers_pop(&self->timers, self->now_ns);
-        if (!op)
-            break;
-        twi_op_last_call(&self->loop, op, TW_OK);
+    self->accept_retry_ns = INT64_MAX;
+    for (uint32_t i = 0; i < self->config.sock_count_max; i++) {
+        slot *listener = &self->slots[i];
+        if (listener->fd >= 0 && listener->flags & SLOT_LISTENER && listener->in && listener->flags & SLOT_READABLE)
+            run_later(self, listener);
     }
-    return callbacks;
 }
 
 uint32_t twi_readiness_poll(twi_loop *loop, int64_t wait_until_ns)
@@ -605,8 +598,10 @@ uint32_t twi_readiness_poll(twi_loop *loop, int64_t wait_until_ns)
     self->now_ns = twi_monotonic_ns();
     for (uint32_t i = 0; i < count; i++)
         take_event(self, &self->events[i]);
+    if (self->now_ns >= self->accept_retry_ns)
+        retry_accepts(self);
     uint32_t callbacks = run_slots(self);
-    callbacks += run_timers(self);
+    callbacks += twi_timers_run(&self->timers, loop, self->now_ns);
     callbacks += twi_op_queue_run(loop, &self->finished);
     return callbacks;
 }

@@ -8,7 +8,8 @@ enum {
     TWI_LOOP_TIMERS_EXTRA = 64, /* beside two per socket */
     TWI_LOOP_RECV_BUFFER_BYTES = 16384,
     TWI_LOOP_RECV_BUFFER_COUNT = 256,
-    TWI_LOOP_SEND_BATCH = 32
+    TWI_LOOP_SEND_BATCH = 32,
+    TWI_LOOP_ACCEPT_RETRY_NS = 10000000 /* after an accept that failed for want of memory or descriptors */
 };
 
 /* The configuration with its zeros replaced by defaults, and `without` taken from the environment if it is NULL. */

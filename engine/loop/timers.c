@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/clock.h"
+#include "engine/loop/op.h"
 
 enum { CHILDREN = 4 };
 
@@ -103,4 +105,30 @@ twi_op *twi_timers_pop(twi_timers *timers, int64_t now_ns)
     twi_op *op = timers->entries[0].op;
     remove_at(timers, 0);
     return op;
+}
+
+uint32_t twi_timers_run(twi_timers *timers, twi_loop *loop, int64_t now_ns)
+{
+    uint32_t callbacks = 0;
+    uint32_t armed = timers->count;
+    for (; callbacks < armed; callbacks++) {
+        twi_op *op = twi_timers_pop(timers, now_ns);
+        if (!op)
+            break;
+        twi_op_last_call(loop, op, TW_OK);
+    }
+    return callbacks;
+}
+
+int64_t twi_timers_wait_ns(const twi_timers *timers, int64_t wait_until_ns)
+{
+    int64_t until_ns = wait_until_ns;
+    if (twi_timers_next_ns(timers) < until_ns)
+        until_ns = twi_timers_next_ns(timers);
+    if (until_ns == INT64_MAX)
+        return -1;
+    if (until_ns <= 0)
+        return 0;
+    int64_t left_ns = until_ns - twi_monotonic_ns();
+    return left_ns > 0 ? left_ns : 0;
 }
