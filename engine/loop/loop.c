@@ -12,6 +12,7 @@ enum { ERROR_BYTES = 512, REFUSALS_BYTES = 1024 };
 /* Best first. */
 static const twi_loop_ops *const candidates[] = {
 #if defined(__linux__)
+    &twi_loop_uring,
     &twi_loop_epoll,
 #else
     &twi_loop_kqueue,

@@ -134,7 +134,7 @@ static void half_close(void **state)
     twt_send_all(&client, "last words", 10);
     TWT_UNTIL(&rig, client.out_left == 0);
     twt_shutdown(&client);
-    TWT_UNTIL(&rig, server.recv_last != TWT_PENDING);
+    TWT_UNTIL(&rig, server.recv_last != TWT_PENDING && client.shut != TWT_PENDING);
     assert_int_equal(client.shut, 0);
     assert_int_equal(server.recv_last, 0);
     assert_int_equal(server.in_bytes, 10);

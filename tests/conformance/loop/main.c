@@ -4,10 +4,11 @@
 #include "tests/conformance/loop/cases.h"
 #include "tests/conformance/loop/rig.h"
 
-enum { CASES_MAX = 128 };
+enum { CASES_MAX = 128, EXIT_SKIPPED = 77 };
 
 static const twi_loop_ops *const backends[] = {
 #if defined(__linux__)
+    &twi_loop_uring,
     &twi_loop_epoll,
 #else
     &twi_loop_kqueue,
@@ -20,6 +21,22 @@ static const twi_loop_ops *find_backend(const char *name)
         if (strcmp(backends[i]->name, name) == 0)
             return backends[i];
     return NULL;
+}
+
+/* Containers often forbid io_uring: then there is nothing to test, and the output says why. */
+static bool is_runnable(void)
+{
+    char reason[1024] = "";
+    twi_loop *loop = NULL;
+    twi_loop_config config = {.sock_count_max = 4};
+    tw_status status = twt_backend->open(&config, &loop, reason, sizeof(reason));
+    if (status == TW_OK)
+        printf("%s: %s\n", twt_backend->name, twt_backend->features(loop));
+    else
+        printf("skipped, %s: %s\n", tw_status_name(status), reason);
+    if (loop)
+        twt_backend->close_loop(loop);
+    return status == TW_OK;
 }
 
 /* The case with 1,000 connections has both of their ends in this process. */
@@ -56,6 +73,8 @@ int main(int argc, char **argv)
         return 2;
     }
     raise_descriptor_limit();
+    if (!is_runnable())
+        return EXIT_SKIPPED;
     static struct CMUnitTest tests[CASES_MAX];
     size_t count = collect(tests, argc > 2 ? argv[2] : NULL);
     return _cmocka_run_group_tests(twt_backend->name, tests, count, NULL, NULL);
