@@ -11,8 +11,8 @@ enum {
     TOPIC_GROUPS_FIRST = 4
 };
 
-tw_status twi_group_table_open(twi_group_table *table, uint32_t codec_count, uint32_t topic_count,
-                               uint32_t group_count_max)
+tw_status twi_group_table_open(twi_group_table *table, _Atomic uint32_t *const *interest, uint32_t codec_count,
+                               uint32_t topic_count, uint32_t group_count_max)
 {
     TWI_ASSERT(codec_count <= TWI_CODECS_MAX);
     memset(table, 0, sizeof *table);
@@ -26,6 +26,7 @@ tw_status twi_group_table_open(twi_group_table *table, uint32_t codec_count, uin
     table->by_hash = calloc(buckets, sizeof *table->by_hash);
     int complete = table->by_hash != NULL;
     for (uint32_t codec = 0; codec < codec_count; codec++) {
+        table->interest[codec] = interest[codec];
         table->by_topic[codec] = calloc(topic_count, sizeof *table->by_topic[codec]);
         complete &= table->by_topic[codec] != NULL;
     }
@@ -119,6 +120,8 @@ tw_status twi_group_acquire(twi_group_table *table, uint8_t codec, const uint32_
     for (uint32_t i = 0; i < topic_count; i++) {
         twi_topic_groups *at = &table->by_topic[codec][topics[i]];
         at->groups[at->count++] = group;
+        /* Relaxed: the join that follows is queued with release, and an event framed too early harms nobody. */
+        atomic_fetch_add_explicit(&table->interest[codec][topics[i]], 1, memory_order_relaxed);
     }
     *out = group;
     return TW_OK;
@@ -144,8 +147,10 @@ void twi_group_release(twi_group_table *table, twi_group *group)
     if (--group->reference_count > 0)
         return;
     TWI_ASSERT(group->member_count == 0);
-    for (uint32_t i = 0; i < group->topic_count; i++)
+    for (uint32_t i = 0; i < group->topic_count; i++) {
+        atomic_fetch_sub_explicit(&table->interest[group->codec][group->topics[i]], 1, memory_order_relaxed);
         forget_topic(&table->by_topic[group->codec][group->topics[i]], group);
+    }
     for (twi_group **at = &table->by_hash[group->hash & table->hash_mask]; *at != NULL; at = &(*at)->next_hash) {
         if (*at == group) {
             *at = group->next_hash;
@@ -193,6 +198,7 @@ uint32_t twi_group_table_note(twi_group_table *table, uint8_t codec, uint64_t po
         clients += group->member_count;
         if (!group->dirty) {
             group->dirty = 1;
+            group->noted_ns = entry->publish_ns;
             group->next_dirty = table->dirty;
             table->dirty = group;
         }

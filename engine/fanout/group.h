@@ -40,6 +40,7 @@ typedef struct twi_group {
     uint64_t run_head;          /* runs made so far; run n lies at runs[n % TWI_GROUP_RUNS] */
     uint64_t cumulative;        /* entries so far */
     uint64_t hash;
+    int64_t noted_ns; /* publish time of the first entry since the group's clients were last looked at */
     struct twi_group *next_hash, *next_dirty;
     twi_run runs[TWI_GROUP_RUNS];
 } twi_group;
@@ -58,6 +59,7 @@ typedef struct twi_topic_groups {
 } twi_topic_groups;
 
 typedef struct twi_group_table {
+    _Atomic uint32_t *interest[TWI_CODECS_MAX]; /* the publisher's, [topic]: raised while a group wants the topic */
     twi_topic_groups *by_topic[TWI_CODECS_MAX]; /* [topic_count] */
     twi_group **by_hash;                        /* power of two */
     uint32_t hash_mask;
@@ -66,8 +68,8 @@ typedef struct twi_group_table {
     twi_group *dirty; /* groups that got entries since the list was last taken */
 } twi_group_table;
 
-TW_MUST_USE tw_status twi_group_table_open(twi_group_table *table, uint32_t codec_count, uint32_t topic_count,
-                                           uint32_t group_count_max);
+TW_MUST_USE tw_status twi_group_table_open(twi_group_table *table, _Atomic uint32_t *const *interest,
+                                           uint32_t codec_count, uint32_t topic_count, uint32_t group_count_max);
 void twi_group_table_close(twi_group_table *table);
 
 /* The group of exactly these topics (sorted, each once), with one more reference. TW_FULL: group_count_max distinct

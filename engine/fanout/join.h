@@ -26,10 +26,10 @@ typedef enum twi_join_kind {
 /* One topic of a request, and what the publisher says of it. */
 typedef struct twi_join_topic {
     uint32_t topic;
-    int16_t status;     /* tw_status: TW_OK, or TW_RATE_LIMITED if its snapshot did not fit */
-    uint8_t book_state; /* tw_book_state; meaningful for book topics */
-    uint8_t is_new;     /* shard's: the client did not have it before, so it counts towards interest */
-    uint64_t seq;       /* the topic's last sequence number at `begin` */
+    uint8_t book_state; /* reply: tw_book_state; meaningful for book topics */
+    uint8_t venue_form; /* the shard's: the client named it by the venue's id */
+    uint16_t reserved;
+    uint64_t seq; /* reply: the topic's last sequence number at `begin` */
 } twi_join_topic;
 
 typedef struct twi_join {
@@ -39,6 +39,7 @@ typedef struct twi_join {
     uint32_t topic_count;
     twi_join_topic *topics; /* sorted by topic, each once */
     /* Reply. */
+    int status;          /* TW_OK; TW_TOO_BIG: its snapshots do not fit a quarter of the log, nothing was changed */
     uint64_t begin, end; /* index positions in the codec's log */
 } twi_join;
 

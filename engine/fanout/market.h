@@ -1,0 +1,48 @@
+/* market.h - the last known state of every instrument: what a new subscriber gets first, and what HTTP answers from.
+ *
+ * Shape:   per instrument the last quote, the last status and the L2 book. Books are kept only for instruments that have
+ *          sent levels.
+ * Thread:  the publisher's own.
+ * Memory:  state arrays at open; a book when its instrument's first snapshot arrives (bounded by depth_max). */
+#ifndef TWI_MARKET_H
+#define TWI_MARKET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/book/book.h"
+#include "tickwire/event.h"
+
+typedef struct twi_market_instrument {
+    tw_event quote;  /* kind NONE before the first */
+    tw_event status; /* likewise */
+    twi_book *book;  /* NULL before the first level */
+    int64_t book_venue_ns, book_recv_ns;
+    uint64_t book_venue_seq;
+    uint8_t book_state; /* tw_book_state */
+} twi_market_instrument;
+
+typedef struct twi_market {
+    twi_market_instrument *instruments;
+    uint32_t instrument_count_max;
+    uint32_t depth_max;
+    uint64_t book_count;
+    uint64_t levels_dropped; /* beyond depth_max on a side: the book of that instrument is cut */
+} twi_market;
+
+TW_MUST_USE tw_status twi_market_open(twi_market *market, uint32_t instrument_count_max, uint32_t depth_max);
+void twi_market_close(twi_market *market);
+
+void twi_market_quote(twi_market *market, const tw_event *event);
+void twi_market_status(twi_market *market, const tw_event *event);
+/* One record of a LEVEL group, or a BOOK_CLEAR. TW_TOO_BIG: the book cannot hold it exactly and is now in state `gap`. */
+TW_MUST_USE tw_status twi_market_level(twi_market *market, const tw_event *event);
+
+/* The whole book as a snapshot group: bids from the best down, then asks from the best up, at most depth_max a side.
+ * One BOOK_CLEAR if it is empty. Returns the number of events; out must hold twi_market_snapshot_max(). */
+uint32_t twi_market_book_snapshot(const twi_market *market, uint32_t instrument, tw_event *out);
+uint32_t twi_market_snapshot_max(const twi_market *market);
+/* The status to tell a new subscriber: the last one, or one that says what is known. */
+tw_event twi_market_current_status(const twi_market *market, uint32_t instrument, int64_t now_ns);
+
+#endif

@@ -1,0 +1,88 @@
+/* shard.h - one event loop and its clients: accepts, answers, and sends slices of the wire logs.
+ *
+ * Job:      owns a listener (and, the first shard, a Unix socket), the connections that it accepts, and a group table. Each
+ *           step looks at what is new in the wire logs, starts a send for every client that has something pending and
+ *           none in flight, and polls the loop.
+ * Slow:     a client's lag is the distance between its cursor and the log's end. What happens at the limit is the policy
+ *           of its subscription (twi_policy in settings.h). Nobody else notices.
+ * Memory:   the client table at open; control messages, answers and handshakes are on the heap while they last, bounded
+ *           by the limits; an idle client costs sizeof(twi_client) here and its socket in the loop.
+ * Thread:   the shard's own; only twi_shard_wake() may be called from others. */
+#ifndef TWI_SHARD_H
+#define TWI_SHARD_H
+
+#include "engine/base/settings.h"
+#include "engine/fanout/buffer.h"
+#include "engine/fanout/join.h"
+#include "engine/fanout/wire_log.h"
+#include "engine/loop/loop.h"
+#include "engine/proto/http.h"
+#include "engine/stats/counters.h"
+#include "tickwire/codec.h"
+#include "tickwire/symbols.h"
+
+enum { TWI_SHARD_CONNECTIONS_EXTRA = 64 }; /* over the limit: they get to hear why they are turned away */
+
+typedef struct twi_shard twi_shard;
+
+/* Answers an HTTP request that is not the stream: appends a whole response (head and body) to out. */
+typedef void (*twi_http_handler)(void *owner, const twi_http_request *request, twi_buffer *out);
+
+typedef struct twi_shard_config {
+    twi_loop *loop; /* the caller's; the shard is its only user */
+    const tw_symbols *symbols;
+    const tw_codec_ops *codecs[TWI_CODECS_MAX];
+    const twi_wire_log *logs[TWI_CODECS_MAX];   /* the publisher's, read only */
+    _Atomic uint32_t *interest[TWI_CODECS_MAX]; /* the publisher's, see group.h */
+    uint32_t codec_count;
+    uint32_t topic_count;
+    twi_join_link *link;
+    void (*wake_publisher)(void *owner); /* after a join was queued; NULL if both run in one thread */
+    void *wake_owner;
+    twi_http_handler http;
+    void *http_owner;
+    twi_cells *counters;
+    twi_histogram *sent_latency; /* stage PUBLISHED_TO_SENT */
+    uint64_t epoch;
+    int64_t (*realtime_ns)(void *owner); /* Unix time for hello, pong and heartbeat */
+    void *realtime_owner;
+    uint32_t connection_count_max;
+    uint32_t subscription_count_max; /* topics of one client */
+    uint32_t group_count_max;
+    uint32_t message_bytes_max; /* from a client */
+    uint32_t http_head_bytes_max;
+    uint32_t lag_percent_max; /* of the log, for `drop` and `disconnect` */
+    int default_policy;       /* twi_policy */
+    int64_t handshake_timeout_ns, ping_interval_ns, pong_timeout_ns, heartbeat_ns;
+    const char *const *tokens; /* NULL or token_count 0: everybody */
+    uint32_t token_count;
+    const char *version; /* "0.1.0" */
+} twi_shard_config;
+
+TW_MUST_USE tw_status twi_shard_open(const twi_shard_config *config, twi_shard **shard, char *error, size_t error_cap);
+/* Ends every connection at once and frees everything but the loop, which the caller closes first. */
+void twi_shard_close(twi_shard *shard);
+
+/* Starts to accept on a listener of the shard's loop. */
+void twi_shard_listen(twi_shard *shard, twi_sock listener);
+
+/* One turn. Sleeps in the loop until wait_until_ns (CLOCK_MONOTONIC; 0: not at all) if there was nothing to do.
+ * Returns how much was done. */
+uint32_t twi_shard_step(twi_shard *shard, int64_t wait_until_ns);
+/* Another thread has published: makes a sleeping shard look. Cheap when it does not sleep. */
+void twi_shard_wake(twi_shard *shard);
+
+/* Graceful end: no new connections, everybody gets `bye` and a close frame; then step until twi_shard_client_count() is 0
+ * or patience ends. */
+void twi_shard_stop(twi_shard *shard);
+uint32_t twi_shard_client_count(const twi_shard *shard);
+
+/* For tests and /metrics: messages of this shard's subscriptions so far. published = delivered + lost + pending. */
+typedef struct twi_shard_totals {
+    uint64_t published, delivered, lost, pending;
+} twi_shard_totals;
+twi_shard_totals twi_shard_count(const twi_shard *shard);
+/* Bytes of one entry of the client table. */
+size_t twi_shard_client_bytes(void);
+
+#endif
