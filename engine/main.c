@@ -1,0 +1,167 @@
+/* main.c - the engine program: the composition root, and the only file that names concrete feeds and codecs.
+ *
+ * Usage:   engine -c configs/feed.toml [--section.key=value ...]; engine --help says the rest.
+ * Exit:    0 after a graceful stop, 1 when it could not start, 2 when the command line or the configuration is wrong. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "engine/runtime/runtime.h"
+#include "feed/sim.h"
+
+extern char **environ;
+
+enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, TEXT_MAX = 8192 };
+
+static _Atomic int stop_requested;
+
+static void on_signal(int number)
+{
+    (void)number;
+    atomic_store_explicit(&stop_requested, 1, memory_order_relaxed);
+}
+
+static tw_status open_sim(const twi_settings_feed *settings, tw_symbols *symbols, tw_source *source, char *error,
+                          size_t error_cap)
+{
+    twi_sim_options options = {
+        .exchange = settings->exchange,
+        .seed = (uint64_t)settings->seed,
+        .instrument_count = (uint32_t)settings->instruments,
+        .book_depth = (uint32_t)settings->book_depth,
+        .mode = settings->mode == TWI_FEED_BURST ? TWI_SIM_BURST : TWI_SIM_FIXED,
+        .rate_per_second = (uint32_t)settings->rate_per_second,
+        .burst_branch_permille = (uint32_t)settings->burst_branch_permille,
+        .burst_decay_us = (uint32_t)(settings->burst_decay_ns / 1000),
+        .trade_share = (uint16_t)settings->trade_share,
+        .quote_share = (uint16_t)settings->quote_share,
+        .book_share = (uint16_t)settings->book_share,
+        .message_count_max = (uint64_t)settings->message_count_max,
+    };
+    return twi_sim_open(&options, symbols, source, error, error_cap);
+}
+
+static tw_status open_feed(const twi_settings_feed *settings, tw_symbols *symbols, tw_source *source, char *error,
+                           size_t error_cap)
+{
+    switch (settings->type) {
+    case TWI_FEED_SIM:
+        return open_sim(settings, symbols, source, error, error_cap);
+    default:
+        snprintf(error, error_cap, "feed.type: this build has the simulator only; set type = \"sim\"");
+        return TW_NOT_SUPPORTED;
+    }
+}
+
+static const twi_runtime_parts parts = {
+    .codecs = {&tw_codec_json},
+    .codec_count = 1,
+    .open_feed = open_feed,
+};
+
+static void print_memory(const twi_settings *settings)
+{
+    char text[TEXT_MAX];
+    twi_memory_report report;
+    twi_runtime_memory(settings, &parts, &report);
+    twi_memory_report_print(&report, text, sizeof text);
+    fputs(text, stdout);
+}
+
+/* A connection needs a descriptor: takes what the hard limit allows, and says when that is too little. */
+static void raise_descriptor_limit(const twi_settings *settings, twi_logger *logger)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)settings->limits.connections_max + 64;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max > wanted ? wanted : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        twi_log(logger, TWI_LOG_WARN, "limits",
+                "limits.connections_max = %lld needs more than the %llu file descriptors allowed here: raise ulimit -n",
+                (long long)settings->limits.connections_max, (unsigned long long)limit.rlim_cur);
+}
+
+static int serve(const twi_settings *settings)
+{
+    char error[TEXT_MAX];
+    twi_logger logger;
+    twi_runtime *runtime;
+    twi_logger_init(&logger, STDERR_FILENO, (twi_log_level)settings->logging.level,
+                    (twi_log_format)settings->logging.format);
+    twi_log(&logger, TWI_LOG_INFO, "engine", "tickwire %s starts", TWI_VERSION);
+    raise_descriptor_limit(settings, &logger);
+    tw_status status = twi_runtime_open(settings, &parts, &logger, &runtime, error, sizeof error);
+    if (status != TW_OK) {
+        twi_log(&logger, TWI_LOG_ERROR, "engine", "%s", error);
+        twi_logger_fini(&logger);
+        return EXIT_FAILED;
+    }
+    print_memory(settings);
+    printf("listening on ws://%s:%u/v1/stream\n", settings->listen.host, twi_runtime_port(runtime));
+    if (settings->listen.unix_path[0] != '\0')
+        printf("listening on unix:%s\n", settings->listen.unix_path);
+    printf("ready\n");
+    fflush(stdout);
+    twi_runtime_run(runtime, &stop_requested);
+    twi_shard_totals totals = twi_runtime_count(runtime);
+    twi_log(&logger, TWI_LOG_INFO, "engine", "stopped; published %llu = delivered %llu + lost %llu + pending %llu",
+            (unsigned long long)totals.published, (unsigned long long)totals.delivered, (unsigned long long)totals.lost,
+            (unsigned long long)totals.pending);
+    twi_runtime_close(runtime);
+    twi_logger_fini(&logger);
+    return EXIT_GOOD;
+}
+
+static void handle_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+static int run(const twi_settings_command *command)
+{
+    char text[TEXT_MAX * 8];
+    switch (command->action) {
+    case TWI_ACTION_HELP:
+        fputs(twi_settings_help(), stdout);
+        return EXIT_GOOD;
+    case TWI_ACTION_VERSION:
+        printf("tickwire %s\n", TWI_VERSION);
+        return EXIT_GOOD;
+    case TWI_ACTION_EXAMPLE:
+        twi_config_example(&twi_settings_schema, text, sizeof text);
+        fputs(text, stdout);
+        return EXIT_GOOD;
+    case TWI_ACTION_PRINT:
+        twi_config_print(command->config, text, sizeof text);
+        fputs(text, stdout);
+        return EXIT_GOOD;
+    case TWI_ACTION_CHECK:
+        print_memory(command->settings);
+        printf("%s is good\n", command->path != NULL ? command->path : "the configuration");
+        return EXIT_GOOD;
+    default:
+        handle_signals();
+        return serve(command->settings);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    char errors[TEXT_MAX];
+    twi_settings_command command;
+    tw_status status = twi_settings_load(argc, argv, environ, &command, errors, sizeof errors);
+    if (status != TW_OK) {
+        fputs(errors, stderr);
+        return EXIT_USAGE;
+    }
+    int code = run(&command);
+    twi_settings_close(&command);
+    return code;
+}
