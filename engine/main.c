@@ -1,7 +1,8 @@
 /* main.c - the engine program: the composition root, and the only file that names concrete feeds and codecs.
  *
  * Usage:   engine -c configs/feed.toml [--section.key=value ...]; engine --help says the rest.
- * Exit:    0 after a graceful stop, 1 when it could not start, 2 when the command line or the configuration is wrong. */
+ * Exit:    0 after a graceful stop, 1 when it could not start, 2 when the command line or the configuration is
+ *          wrong. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

@@ -146,7 +146,8 @@ static void on_control_frame(twi_client *client, const twi_ws_piece *piece)
 {
     uint8_t frame[TWI_WS_CONTROL_FRAME_MAX];
     if (piece->opcode == TWI_WS_PING) {
-        /* A ping that comes in pieces is answered once it is whole; `in` may hold half a message, so it waits apart. */
+        /* A ping that comes in pieces is answered once it is whole; `in` may hold half a message, so it waits
+         * apart. */
         twi_buffer_append(&client->deferred, piece->data, piece->len);
         if (!(piece->flags & TWI_WS_LAST))
             return;

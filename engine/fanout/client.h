@@ -1,4 +1,5 @@
-/* client.h - one connection of a shard, and what the shard's source files know of each other. Internal to engine/fanout.
+/* client.h - one connection of a shard, and what the shard's source files know of each other. Internal to
+ * engine/fanout.
  *
  *   shard.c         life of the shard: open, step, accept, time-outs, stop
  *   client.c        life of a connection: receive, close, give back

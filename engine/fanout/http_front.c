@@ -1,4 +1,5 @@
-/* http_front.c - the first bytes of a connection: an HTTP request head that becomes a WebSocket stream, or is answered. */
+/* http_front.c - the first bytes of a connection: an HTTP request head that becomes a WebSocket stream, or is
+ * answered. */
 #include <string.h>
 
 #include "engine/fanout/client.h"

@@ -1,6 +1,7 @@
 /* market.h - the last known state of every instrument: what a new subscriber gets first, and what HTTP answers from.
  *
- * Shape:   per instrument the last quote, the last status and the L2 book. Books are kept only for instruments that have
+ * Shape:   per instrument the last quote, the last status and the L2 book. Books are kept only for instruments that
+ *          have
  *          sent levels.
  * Thread:  the publisher's own.
  * Memory:  state arrays at open; a book when its instrument's first snapshot arrives (bounded by depth_max). */
@@ -35,7 +36,8 @@ void twi_market_close(twi_market *market);
 
 void twi_market_quote(twi_market *market, const tw_event *event);
 void twi_market_status(twi_market *market, const tw_event *event);
-/* One record of a LEVEL group, or a BOOK_CLEAR. TW_TOO_BIG: the book cannot hold it exactly and is now in state `gap`. */
+/* One record of a LEVEL group, or a BOOK_CLEAR. TW_TOO_BIG: the book cannot hold it exactly and is now in state
+ * `gap`. */
 TW_MUST_USE tw_status twi_market_level(twi_market *market, const tw_event *event);
 
 /* The whole book as a snapshot group: bids from the best down, then asks from the best up, at most depth_max a side.

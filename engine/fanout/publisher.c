@@ -339,7 +339,8 @@ full:
     }
     uint64_t written = codec->log.write_offset - begin_offset;
     publisher->snapshot_budget -= written < publisher->snapshot_budget ? written : publisher->snapshot_budget;
-    /* After the replies: see join.h. Without a snapshot the head does not move; the shard looks at its queue anyway. */
+    /* After the replies: see join.h. Without a snapshot the head does not move; the shard looks at its queue
+     * anyway. */
     twi_wire_log_publish(&codec->log);
     return count;
 }
@@ -352,7 +353,8 @@ static int joins_waiting(const twi_publisher *publisher)
     return 0;
 }
 
-/* Joins may fill a quarter of the log at once and all of it once per second: what streams to others must not be pushed
+/* Joins may fill a quarter of the log at once and all of it once per second: what streams to others must not be
+ * pushed
  * out by newcomers. */
 static int refill_snapshot_budget(twi_publisher *publisher, int64_t now_ns)
 {

@@ -147,7 +147,8 @@ static void on_accept(twi_loop *loop, twi_op *op, int32_t result, uint32_t flags
     twi_shard *shard = op->owner;
     if (result >= 0) {
         if (shard->stopping || shard->free_clients == NULL) {
-            /* No place even to say why: the loop's table and ours have the same size, so this is a stop in progress. */
+            /* No place even to say why: the loop's table and ours have the same size, so this is a stop in
+             * progress. */
             twi_client_accept(shard, op->accepted);
             return;
         }
@@ -312,7 +313,8 @@ uint32_t twi_shard_step(twi_shard *shard, int64_t wait_until_ns)
     if (wait_until_ns > tick_ns && shard->client_count > 0)
         wait_until_ns = tick_ns;
     if (wait_until_ns > 0) {
-        /* Say that we sleep, then look once more: the publisher publishes first and looks at `asleep` afterwards, so one
+        /* Say that we sleep, then look once more: the publisher publishes first and looks at `asleep` afterwards,
+         * so one
          * of the two sees the other (both sides are sequentially consistent). */
         atomic_store_explicit(&shard->asleep, 1, memory_order_seq_cst);
         for (uint8_t codec = 0; codec < shard->config.codec_count; codec++)

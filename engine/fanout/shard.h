@@ -1,11 +1,14 @@
 /* shard.h - one event loop and its clients: accepts, answers, and sends slices of the wire logs.
  *
- * Job:      owns a listener (and, the first shard, a Unix socket), the connections that it accepts, and a group table. Each
+ * Job:      owns a listener (and, the first shard, a Unix socket), the connections that it accepts, and a group
+ *           table. Each
  *           step looks at what is new in the wire logs, starts a send for every client that has something pending and
  *           none in flight, and polls the loop.
- * Slow:     a client's lag is the distance between its cursor and the log's end. What happens at the limit is the policy
+ * Slow:     a client's lag is the distance between its cursor and the log's end. What happens at the limit is the
+ *           policy
  *           of its subscription (twi_policy in settings.h). Nobody else notices.
- * Memory:   the client table at open; control messages, answers and handshakes are on the heap while they last, bounded
+ * Memory:   the client table at open; control messages, answers and handshakes are on the heap while they last,
+ *           bounded
  *           by the limits; an idle client costs sizeof(twi_client) here and its socket in the loop.
  * Thread:   the shard's own; only twi_shard_wake() may be called from others. */
 #ifndef TWI_SHARD_H
@@ -72,7 +75,8 @@ uint32_t twi_shard_step(twi_shard *shard, int64_t wait_until_ns);
 /* Another thread has published: makes a sleeping shard look. Cheap when it does not sleep. */
 void twi_shard_wake(twi_shard *shard);
 
-/* Graceful end: no new connections, everybody gets `bye` and a close frame; then step until twi_shard_client_count() is 0
+/* Graceful end: no new connections, everybody gets `bye` and a close frame; then step until
+ * twi_shard_client_count() is 0
  * or patience ends. */
 void twi_shard_stop(twi_shard *shard);
 uint32_t twi_shard_client_count(const twi_shard *shard);

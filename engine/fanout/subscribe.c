@@ -1,4 +1,5 @@
-/* subscribe.c - control messages of clients (docs/PROTOCOL.md): subscribe, unsubscribe, list, ping; joins and answers. */
+/* subscribe.c - control messages of clients (docs/PROTOCOL.md): subscribe, unsubscribe, list, ping; joins and
+ * answers. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

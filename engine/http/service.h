@@ -1,6 +1,7 @@
 /* service.h - what the engine answers over HTTP about itself: /healthz, /readyz, /metrics.
  *
- * Thread:  any shard; reads counters only. Answers are appended to the shard's buffer, never written to a socket here.
+ * Thread:  any shard; reads counters only. Answers are appended to the shard's buffer, never written to a socket
+ *          here.
  * Errors:  JSON objects of the wire protocol's form ({"code","name","message","temporary"}). */
 #ifndef TWI_HTTP_SERVICE_H
 #define TWI_HTTP_SERVICE_H
