@@ -8,11 +8,9 @@ enum { CASES_MAX = 128, EXIT_SKIPPED = 77 };
 
 static const twi_loop_ops *const backends[] = {
 #if defined(__linux__)
-    &twi_loop_uring,
-    &twi_loop_epoll,
-#else
-    &twi_loop_kqueue,
+    &twi_loop_uring, &twi_loop_epoll,
 #endif
+    &twi_loop_kqueue, /* on Linux through the stand-in of tests/support/kevent */
 };
 
 static const twi_loop_ops *find_backend(const char *name)
