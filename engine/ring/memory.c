@@ -184,9 +184,13 @@ static tw_status fail_no_room(const char *name, size_t bytes, int cause, twi_rin
                          name, bytes, free_bytes, strerror(cause));
 }
 
-static tw_status map_created(const char *name, int file, size_t bytes, int want_huge, twi_ring_memory *memory,
-                             twi_ring_error error)
+static tw_status map_created(const char *name, int file, size_t bytes, uint32_t mode, int want_huge,
+                             twi_ring_memory *memory, twi_ring_error error)
 {
+    /* By fchmod, since the mode of shm_open is subject to the umask. Readers never get write permission. */
+    if (fchmod(file, (mode_t)((mode & 0444) | 0600)) != 0) {
+        return twi_ring_fail(error, TW_IO, "cannot set the mode of ring \"%s\": %s", name, strerror(errno));
+    }
     if (ftruncate(file, (off_t)bytes) != 0) {
         return fail_no_room(name, bytes, errno, error);
     }
@@ -213,12 +217,7 @@ tw_status twi_ring_memory_create(const char *name, size_t bytes, uint32_t mode, 
     if (file < 0) {
         return twi_ring_fail(error, TW_UNAVAILABLE, "cannot create ring \"%s\": %s", name, strerror(errno));
     }
-    tw_status status = map_created(name, file, mapping_bytes(bytes, want_huge), want_huge, memory, error);
-    /* By fchmod, since the mode of shm_open is subject to the umask. Readers never get write permission. */
-    if (status == TW_OK && fchmod(file, (mode_t)((mode & 0444) | 0600)) != 0) {
-        status = twi_ring_fail(error, TW_IO, "cannot set the mode of ring \"%s\": %s", name, strerror(errno));
-        twi_ring_memory_unmap(memory);
-    }
+    tw_status status = map_created(name, file, mapping_bytes(bytes, want_huge), mode, want_huge, memory, error);
     close(file);
     if (status != TW_OK) {
         shm_unlink(object);
@@ -250,8 +249,7 @@ static tw_status map_existing(const char *name, int file, size_t bytes_min, twi_
         return twi_ring_fail(error, TW_IO, "cannot inspect ring \"%s\": %s", name, strerror(errno));
     }
     if (facts.st_size < (off_t)bytes_min) {
-        return twi_ring_fail(error, TW_UNAVAILABLE, "ring \"%s\" is being created, or is not a ring (%lld bytes)", name,
-                             (long long)facts.st_size);
+        return TW_AGAIN;
     }
     void *base = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_SHARED | POPULATE, file, 0);
     if (base == MAP_FAILED) {

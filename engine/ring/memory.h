@@ -40,7 +40,8 @@ tw_status twi_ring_memory_anonymous(size_t bytes, int want_huge, twi_ring_memory
 /* Makes the named object; the caller holds the name's lock and has removed an older object. */
 tw_status twi_ring_memory_create(const char *name, size_t bytes, uint32_t mode, int want_huge, twi_ring_memory *memory,
                                  twi_ring_error error);
-/* Maps an existing object read-only, whatever is in it; at least bytes_min long. TW_UNAVAILABLE with the reason. */
+/* Maps an existing object read-only, whatever is in it; at least bytes_min long. TW_UNAVAILABLE with the
+ * reason; TW_AGAIN: shorter than that, so it may be in the making. */
 tw_status twi_ring_memory_attach(const char *name, size_t bytes_min, twi_ring_memory *memory, twi_ring_error error);
 /* Maps the first `bytes` of an existing object read-write; TW_EMPTY if there is none. */
 tw_status twi_ring_memory_attach_old(const char *name, size_t bytes, twi_ring_memory *memory, twi_ring_error error);

@@ -6,12 +6,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/base/clock.h"
 #include "engine/ring/ring.h"
 
-enum { CREATION_TRIES_MAX = 200 };
-#define CREATION_PAUSE_NS INT64_C(1000000)
+enum { CREATION_TRIES_MAX = 1000, CREATION_PAUSE_NS = 1000000 };
 
 static tw_ring_reader *reader_new(twi_ring_mapping *mapping, uint64_t slots_offset, uint32_t slot_count)
 {
@@ -20,14 +20,18 @@ static tw_ring_reader *reader_new(twi_ring_mapping *mapping, uint64_t slots_offs
         return NULL;
     }
     tw_ring_reader *reader = memory;
-    const uint8_t *base = mapping->memory.base;
-    const twi_ring_header *header = (const twi_ring_header *)base;
+    uint8_t *base = mapping->memory.base;
+    twi_ring_header *header = (twi_ring_header *)base;
     *reader = (tw_ring_reader){
-        .slots = (const twi_slot *)(base + slots_offset),
-        .mask = slot_count - 1,
+        .slots =
+            {
+                .slots = (twi_slot *)(base + slots_offset),
+                .mask = slot_count - 1,
+                .head = &header->head,
+                .lap_margin = slot_count >> TWI_RING_LAP_MARGIN_SHIFT,
+            },
         .position = atomic_load_explicit(&header->head, memory_order_acquire),
         .header = header,
-        .lap_margin = slot_count >> TWI_RING_LAP_MARGIN_SHIFT,
         .symbols = (const tw_symbols *)(base + TWI_RING_PAGE_BYTES),
         .epoch = header->epoch,
         .mapping = mapping,
@@ -113,16 +117,17 @@ tw_status tw_ring_attach(const char *name, tw_ring_reader **reader, char *error,
     if (status != TW_OK) {
         return status;
     }
-    /* TW_AGAIN: the producer is between creating the object and finishing its header, which takes milliseconds. */
+    /* TW_AGAIN: the producer is between creating the object and finishing its header; allocating 1 GiB takes a while.
+     */
     for (int i = 0; i < CREATION_TRIES_MAX; i++) {
         status = attach_once(name, reader, report);
         if (status != TW_AGAIN) {
             return status;
         }
-        twi_doorbell_sleep(NULL, 0, CREATION_PAUSE_NS);
+        nanosleep(&(struct timespec){.tv_nsec = CREATION_PAUSE_NS}, NULL);
     }
-    return twi_ring_fail(report, TW_UNAVAILABLE, "ring \"%s\" was begun but never finished: its producer died early",
-                         name);
+    return twi_ring_fail(report, TW_UNAVAILABLE,
+                         "ring \"%s\" is not finished: its producer died early, or it is not a ring", name);
 }
 
 void tw_ring_reader_close(tw_ring_reader *reader)
@@ -133,37 +138,9 @@ void tw_ring_reader_close(tw_ring_reader *reader)
     }
 }
 
-static uint64_t resume(const tw_ring_reader *reader, uint64_t position, uint64_t found)
-{
-    uint64_t head = atomic_load_explicit(&reader->header->head, memory_order_relaxed);
-    return twi_lap_resume(position, found, head, reader->mask + 1, reader->lap_margin);
-}
-
 size_t tw_ring_read(tw_ring_reader *reader, tw_event *out, size_t cap, uint64_t *lost)
 {
-    const twi_slot *slots = reader->slots;
-    uint64_t mask = reader->mask;
-    uint64_t position = reader->position;
-    size_t count = 0;
-    while (count < cap) {
-        uint64_t found;
-        twi_fetch fetch = twi_slot_fetch(&slots[position & mask], position, &out[count], &found);
-        if (TWI_LIKELY(fetch == TWI_FETCH_OK)) {
-            count++;
-            position++;
-            continue;
-        }
-        /* A hole may only lie before out[0]: what was copied so far goes out first, the next call meets the hole
-         * again. */
-        if (fetch == TWI_FETCH_NOT_YET || count > 0) {
-            break;
-        }
-        uint64_t next = resume(reader, position, found);
-        *lost += next - position;
-        position = next;
-    }
-    reader->position = position;
-    return count;
+    return twi_slots_read(&reader->slots, &reader->position, out, cap, lost);
 }
 
 uint64_t tw_ring_reader_position(const tw_ring_reader *reader)
@@ -189,7 +166,7 @@ uint64_t tw_ring_reader_epoch(const tw_ring_reader *reader)
 
 static int is_readable(const tw_ring_reader *reader)
 {
-    const twi_slot *slot = &reader->slots[reader->position & reader->mask];
+    const twi_slot *slot = &reader->slots.slots[reader->position & reader->slots.mask];
     return atomic_load_explicit(&slot->word, memory_order_acquire) >= twi_word_complete(reader->position);
 }
 

@@ -23,9 +23,7 @@ typedef struct twi_ring_mapping {
 } twi_ring_mapping;
 
 struct tw_ring {
-    /* One line for what claim() and commit() touch, besides the slot. */
-    twi_slot *slots;
-    uint64_t mask;
+    twi_slots slots;
     uint64_t next; /* sequence number that the next commit publishes */
     twi_ring_header *header;
     TWI_ALIGNED(TWI_CACHE_LINE_BYTES) tw_event staging;
@@ -36,12 +34,11 @@ struct tw_ring {
     char name[TWI_RING_NAME_MAX + 1]; /* "": anonymous */
 };
 
+/* The pointers of `slots` lead into a mapping that may be read-only: a reader's code only loads through them. */
 struct tw_ring_reader {
-    const twi_slot *slots;
-    uint64_t mask;
+    twi_slots slots;
     uint64_t position; /* sequence number of the next event to read */
     const twi_ring_header *header;
-    uint64_t lap_margin;
     const tw_symbols *symbols;
     uint64_t epoch;
     twi_ring_mapping *mapping;

@@ -18,20 +18,22 @@
  *           - the complete mark is release and the first look acquire: whoever sees 2n+2 sees all seven words of
  *             event n (or newer ones, which the second look catches).
  *           - the in-progress mark and the second look are relaxed: the payload's orders carry them.
- *           On x86-64 all of these are plain moves. tests/sim/ring_model_test.c runs this very file on every
+ *           On x86-64 all of these are plain moves. tests/unit/ring_model_test.c runs this very file on every
  *           execution that the C11 memory model allows for small rings, and shows that each weakened variant is
  *           caught.
- * Thread:   publish: one producer. fetch: any number of readers, also over a read-only mapping. */
+ * Thread:   publish: one producer. read: any number of readers, each with a cursor, also over a read-only mapping. */
 #ifndef TWI_RING_SLOT_H
 #define TWI_RING_SLOT_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "engine/base/compiler.h"
 #include "tickwire/event.h"
 
-enum { TWI_SLOT_BYTES = 64, TWI_SLOT_PAYLOAD_WORDS = 7 };
+enum { TWI_SLOT_BYTES = 64, TWI_SLOT_PAYLOAD_WORDS = 7, TWI_SLOT_SKIPS_MAX = 4 };
 
 typedef struct twi_slot {
     _Atomic uint64_t word;
@@ -48,16 +50,19 @@ typedef enum twi_fetch {
     TWI_FETCH_LAPPED, /* also when the producer overtook during the copy */
 } twi_fetch;
 
-/* The model checker replaces the accesses and weakens the orders one by one. */
+/* The model checker replaces the accesses, weakens the orders one by one and copies fewer words. */
 #ifndef TWI_SLOT_LOAD
 #define TWI_SLOT_LOAD(object, order)         atomic_load_explicit((object), (order))
 #define TWI_SLOT_STORE(object, value, order) atomic_store_explicit((object), (value), (order))
+#define TWI_SLOT_WORDS_COPIED                TWI_SLOT_PAYLOAD_WORDS
 #define TWI_SLOT_ORDER_MARK                  memory_order_relaxed
-#define TWI_SLOT_ORDER_FILL                  memory_order_release
+#define TWI_SLOT_ORDER_FILL(word_index)      memory_order_release
 #define TWI_SLOT_ORDER_COMPLETE              memory_order_release
 #define TWI_SLOT_ORDER_LOOK                  memory_order_acquire
 #define TWI_SLOT_ORDER_COPY                  memory_order_acquire
 #define TWI_SLOT_ORDER_LOOK_AGAIN            memory_order_relaxed
+#define TWI_SLOT_ORDER_HEAD_STORE            memory_order_release
+#define TWI_SLOT_ORDER_HEAD_LOAD             memory_order_relaxed
 #endif
 
 static inline uint64_t twi_word_in_progress(uint64_t sequence)
@@ -86,8 +91,8 @@ static inline void twi_slot_fill(twi_slot *slot, const tw_event *event)
 {
     uint64_t words[TWI_SLOT_PAYLOAD_WORDS];
     memcpy(words, event, sizeof(words));
-    for (int i = 0; i < TWI_SLOT_PAYLOAD_WORDS; i++) {
-        TWI_SLOT_STORE(&slot->payload[i], words[i], TWI_SLOT_ORDER_FILL);
+    for (int i = 0; i < TWI_SLOT_WORDS_COPIED; i++) {
+        TWI_SLOT_STORE(&slot->payload[i], words[i], TWI_SLOT_ORDER_FILL(i));
     }
 }
 
@@ -114,7 +119,7 @@ static inline twi_fetch twi_slot_fetch(const twi_slot *slot, uint64_t sequence, 
         *found = word;
         return word < expected ? TWI_FETCH_NOT_YET : TWI_FETCH_LAPPED;
     }
-    for (int i = 0; i < TWI_SLOT_PAYLOAD_WORDS; i++) {
+    for (int i = 0; i < TWI_SLOT_WORDS_COPIED; i++) {
         words[i] = TWI_SLOT_LOAD(&slot->payload[i], TWI_SLOT_ORDER_COPY);
     }
     word = TWI_SLOT_LOAD(&slot->word, TWI_SLOT_ORDER_LOOK_AGAIN);
@@ -126,19 +131,68 @@ static inline twi_fetch twi_slot_fetch(const twi_slot *slot, uint64_t sequence, 
     return TWI_FETCH_OK;
 }
 
-/* Where a lapped reader goes on. The slot's word says that event m = sequence(found) is being written or written, so
- * everything up to m - slot_count is gone; `head` (relaxed, may be older or newer) can only say that even more is.
- * `margin` events more are given up, because those next to be overwritten could hardly be read in time: a reader
- * that went back to the very edge under a fast producer would be lapped again at once, and could starve. */
-static inline uint64_t twi_lap_resume(uint64_t position, uint64_t found, uint64_t head, uint64_t slot_count,
-                                      uint64_t margin)
+/* The slots as both sides see them; a private copy of what the header says about them. */
+typedef struct twi_slots {
+    twi_slot *slots;
+    uint64_t mask;          /* slot count - 1 */
+    _Atomic uint64_t *head; /* sequence number of the next event */
+    uint64_t lap_margin;
+} twi_slots;
+
+/* Publishes event `sequence` and moves the head: for lag and for lapped readers only; nobody polls it, so its line
+ * stays with the producer. */
+static inline void twi_slots_commit(const twi_slots *ring, uint64_t sequence, const tw_event *event)
+{
+    twi_slot_publish(&ring->slots[sequence & ring->mask], sequence, event);
+    TWI_SLOT_STORE(ring->head, sequence + 1, TWI_SLOT_ORDER_HEAD_STORE);
+}
+
+/* Moves a lapped reader on and adds what it skips to *lost. The slot's word says that event m = sequence(found) is
+ * being written or written, so everything up to m - slot count is gone; the head, read relaxed, can only say that
+ * even more is. `lap_margin` events more are given up, because those next to be overwritten could hardly be read in
+ * time: a reader that went back to the very edge under a fast producer would be lapped again at once, and could
+ * starve. */
+static inline void twi_slots_skip(const twi_slots *ring, uint64_t *position, uint64_t found, uint64_t *lost)
 {
     uint64_t newest = twi_word_sequence(found);
+    uint64_t head = TWI_SLOT_LOAD(ring->head, TWI_SLOT_ORDER_HEAD_LOAD);
     if (head > newest + 1) {
         newest = head - 1;
     }
-    uint64_t oldest = newest - slot_count + 1 + margin;
-    return oldest > position ? oldest : position + 1;
+    uint64_t oldest = newest - ring->mask + ring->lap_margin;
+    uint64_t next = oldest > *position ? oldest : *position + 1;
+    *lost += next - *position;
+    *position = next;
+}
+
+/* Copies up to cap events from *position on; returns how many. A hole may only lie before out[0]: what was copied
+ * before one is met goes out first, the next call meets it again and adds its size to *lost. A reader that is lapped
+ * again while it skips gives up after a few times (0 events, *lost increased), so that a call always ends, whatever
+ * the producer does. */
+static inline size_t twi_slots_read(const twi_slots *ring, uint64_t *position, tw_event *out, size_t cap,
+                                    uint64_t *lost)
+{
+    const twi_slot *slots = ring->slots;
+    uint64_t mask = ring->mask;
+    uint64_t next = *position;
+    size_t count = 0;
+    int skips_left = TWI_SLOT_SKIPS_MAX;
+    while (count < cap) {
+        uint64_t found;
+        twi_fetch fetch = twi_slot_fetch(&slots[next & mask], next, &out[count], &found);
+        if (TWI_LIKELY(fetch == TWI_FETCH_OK)) {
+            count++;
+            next++;
+            continue;
+        }
+        if (fetch == TWI_FETCH_NOT_YET || count > 0 || skips_left == 0) {
+            break;
+        }
+        twi_slots_skip(ring, &next, found, lost);
+        skips_left--;
+    }
+    *position = next;
+    return count;
 }
 
 #endif

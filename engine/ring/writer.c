@@ -112,8 +112,11 @@ static void layout_init(tw_ring *ring, const tw_ring_options *options)
     uint8_t *base = ring->mapping->memory.base;
     uint64_t epoch = epoch_new();
     ring->header = (twi_ring_header *)base;
-    ring->slots = (twi_slot *)(base + slots_offset(options));
-    ring->mask = options->slot_count - 1;
+    ring->slots = (twi_slots){
+        .slots = (twi_slot *)(base + slots_offset(options)),
+        .mask = options->slot_count - 1,
+        .head = &ring->header->head,
+    };
     ring->symbols = tw_symbols_init(base + TWI_RING_PAGE_BYTES, options->instrument_count_max);
     ring->mapping->doorbell =
         twi_doorbell_open(options->name != NULL, options->mode, epoch, &ring->mapping->doorbell_id);
@@ -187,10 +190,8 @@ tw_event *tw_ring_claim(tw_ring *ring)
 
 void tw_ring_commit(tw_ring *ring)
 {
-    uint64_t sequence = ring->next++;
-    twi_slot_publish(&ring->slots[sequence & ring->mask], sequence, &ring->staging);
-    /* For lag and for lapped readers only; nobody polls it, so the line stays with the producer. */
-    atomic_store_explicit(&ring->header->head, sequence + 1, memory_order_release);
+    twi_slots_commit(&ring->slots, ring->next, &ring->staging);
+    ring->next++;
 }
 
 static tw_event *sink_claim(void *owner)

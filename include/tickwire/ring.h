@@ -58,14 +58,17 @@ TW_API TW_MUST_USE tw_status tw_ring_reader_open(tw_ring *ring, tw_ring_reader *
 TW_API TW_MUST_USE tw_status tw_ring_attach(const char *name, tw_ring_reader **reader, char *error, size_t error_cap);
 TW_API void tw_ring_reader_close(tw_ring_reader *reader);
 
-/* Copies up to `cap` events in order into out; returns how many. *lost is increased by the number of events that were
- * overwritten before they could be read (0 in normal operation); reading goes on with the oldest still there. */
+/* Copies up to `cap` events in order into out; returns how many. *lost is increased by the exact number of events
+ * before out[0] that were overwritten (0 in normal operation). Reading goes on with the oldest that is still there
+ * and not about to be overwritten too (an eighth of the ring ahead of the producer). A hole within a batch ends the
+ * batch; 0 with *lost increased means that the producer overtook again meanwhile, not that there is nothing. */
 TW_API size_t tw_ring_read(tw_ring_reader *reader, tw_event *out, size_t cap, uint64_t *lost);
 TW_API uint64_t tw_ring_reader_position(const tw_ring_reader *reader); /* sequence number of the next event to read */
 TW_API uint64_t tw_ring_reader_lag(const tw_ring_reader *reader);      /* events published and not read yet */
 TW_API const tw_symbols *tw_ring_reader_symbols(const tw_ring_reader *reader);
 TW_API uint64_t tw_ring_reader_epoch(const tw_ring_reader *reader);
-/* Sleeps until there is something to read or timeout_ns passed. TW_OK, TW_TIMEOUT, or TW_CLOSED: producer ended. */
+/* Sleeps until there is something to read or timeout_ns passed. TW_OK, TW_TIMEOUT, or TW_CLOSED: the producer ended and
+ * everything is read. A killed producer says nothing: see tw_ring_reader_producer_dead(). */
 TW_API TW_MUST_USE tw_status tw_ring_wait(tw_ring_reader *reader, int64_t timeout_ns);
 /* 1 if the producer ended its epoch or its heartbeat is older than timeout_ns. */
 TW_API int tw_ring_reader_producer_dead(const tw_ring_reader *reader, int64_t now_ns, int64_t timeout_ns);

@@ -155,7 +155,7 @@ static void test_a_hole_only_lies_before_a_batch(void **state)
     /* Slot 2 belongs to the next lap already, slots 0 and 1 do not: what a reader meets when the producer overtakes it
      * in the middle of a batch. */
     tw_event event = {.kind = TW_EVENT_TRADE};
-    twi_slot_publish(&ring->slots[2], SLOTS + 2, &event);
+    twi_slot_publish(&ring->slots.slots[2], SLOTS + 2, &event);
     assert_int_equal(drain(reader, 2, 0), 0);
     assert_int_equal(tw_ring_reader_position(reader), 2);
     assert_int_equal(drain(reader, SLOTS - 3 - MARGIN, 1 + MARGIN), 3 + MARGIN);
@@ -173,13 +173,13 @@ static void test_stall_inside_a_slot(void **state)
     publish(ring, SLOTS);
     drain(reader, SLOTS, 0);
     tw_event event = {.kind = TW_EVENT_TRADE, .u.trade.price = SLOTS};
-    twi_slot_mark(&ring->slots[0], SLOTS);
+    twi_slot_mark(&ring->slots.slots[0], SLOTS);
     drain(reader, 0, 0);
     assert_int_equal(tw_ring_wait(reader, 1000), TW_TIMEOUT);
-    twi_slot_fill(&ring->slots[0], &event);
+    twi_slot_fill(&ring->slots.slots[0], &event);
     drain(reader, 0, 0);
     assert_int_equal(drain(late, SLOTS - 1 - MARGIN, 1 + MARGIN), 1 + MARGIN); /* event 0 is gone */
-    twi_slot_complete(&ring->slots[0], SLOTS);
+    twi_slot_complete(&ring->slots.slots[0], SLOTS);
     assert_int_equal(drain(reader, 1, 0), SLOTS);
     assert_int_equal(drain(late, 1, 0), SLOTS);
     tw_ring_reader_close(reader);
