@@ -18,7 +18,7 @@
 enum {
     DECIMAL_MAX = 1 + 19 + TW_DECIMAL_EXPONENT_MAX, /* sign, digits, zeros; longer than "-0." and 30 digits */
     INTEGER_MAX = TWI_U64_DIGITS_MAX + 1,
-    ESCAPED_BYTE_MAX = 6, /* \u001f */
+    ESCAPED_BYTE_MAX = 2, /* a backslash before it */
     ID_MAX = (int)sizeof(tw_trade_id) * ESCAPED_BYTE_MAX,
 
     WORDS_MAX = 256,                                     /* braces, member names, literals */
@@ -34,7 +34,7 @@ enum {
 };
 
 _Static_assert(DECIMAL_MAX >= 3 - TW_DECIMAL_EXPONENT_MIN, "small numbers are not longer");
-_Static_assert(BODY_MAX >= ID_MAX + 2 * DECIMAL_MAX, "a trade fits");
+_Static_assert(BODY_MAX >= ID_MAX + (int)TWI_TRADE_ID_BYTES_MAX + 2 * DECIMAL_MAX, "a trade fits");
 _Static_assert(BODY_MAX >= (int)TWI_JSON_REASON_TEXT_MAX, "a status fits");
 _Static_assert(SLACK_MAX >= (int)TW_SYMBOL_MAX + 1 && SLACK_MAX >= (int)TWI_DIGITS_SLACK, "overhanging copies fit");
 
@@ -48,21 +48,14 @@ size_t twi_json_bound(uint32_t event_count)
 
 /* ---- strings ---- */
 
+/* Text without control characters: names are checked when they enter the table, ids when they are formatted. */
 static TWI_COLD char *put_escaped(char *out, const char *text, size_t len)
 {
-    static const char hex[] = "0123456789abcdef";
     for (size_t i = 0; i < len; i++) {
-        unsigned char byte = (unsigned char)text[i];
-        if (byte == '"' || byte == '\\') {
+        if (text[i] == '"' || text[i] == '\\') {
             *out++ = '\\';
-            *out++ = (char)byte;
-        } else if (byte < ' ') {
-            out = PUT(out, "\\u00");
-            *out++ = hex[byte >> 4];
-            *out++ = hex[byte & 15];
-        } else {
-            *out++ = (char)byte;
         }
+        *out++ = text[i];
     }
     return out;
 }
@@ -90,16 +83,11 @@ static TWI_ALWAYS_INLINE char *put_names(char *out, const tw_instrument *instrum
     return out + instrument->symbol_len;
 }
 
-/* The id is the venue's: of the four kinds only text can hold what JSON must escape. Bytes that are no ASCII, which no
- * text id has by contract, become '?' so that the frame stays valid UTF-8. */
+/* Of the kinds of ids only text can hold what JSON must escape. */
 static TWI_NOINLINE char *put_text_id(char *out, tw_trade_id id)
 {
     char text[TWI_TRADE_ID_BYTES_MAX];
-    size_t len = twi_trade_id_format(TW_ID_TEXT, id, text);
-    for (size_t i = 0; i < len; i++) {
-        text[i] = (unsigned char)text[i] < 0x7f ? text[i] : '?';
-    }
-    return put_escaped(out, text, len);
+    return put_escaped(out, text, twi_trade_id_format(TW_ID_TEXT, id, text));
 }
 
 static TWI_ALWAYS_INLINE char *put_id(char *out, tw_id_kind kind, tw_trade_id id)

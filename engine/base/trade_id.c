@@ -171,6 +171,16 @@ static bool printable_ascii(const char *text, size_t len)
     return true;
 }
 
+static size_t format_text(tw_trade_id id, char *out)
+{
+    memcpy(out, &id, ID_BYTES);
+    size_t len = strnlen(out, ID_BYTES);
+    for (size_t i = 0; i < len; i++) {
+        out[i] = out[i] >= ' ' && out[i] <= '~' ? out[i] : '?';
+    }
+    return len;
+}
+
 tw_status twi_trade_id_parse(const char *text, size_t len, tw_id_kind *kind, tw_trade_id *id)
 {
     *id = (tw_trade_id){0};
@@ -205,8 +215,7 @@ size_t twi_trade_id_format(tw_id_kind kind, tw_trade_id id, char *out)
     case TW_ID_HEX:
         return format_hex(id, HEX_TEXT_LEN, false, out);
     case TW_ID_TEXT:
-        memcpy(out, &id, ID_BYTES);
-        return strnlen(out, ID_BYTES);
+        return format_text(id, out);
     case TW_ID_NONE:
         break;
     }

@@ -23,7 +23,8 @@ enum {
 TW_MUST_USE tw_status twi_trade_id_parse(const char *text, size_t len, tw_id_kind *kind, tw_trade_id *id);
 
 /* Writes the text without NUL and returns its length; 0 for TW_ID_NONE and for a kind that does not exist.
- * TW_ID_TEXT is written as it is: escaping is the codec's affair. out holds TWI_TRADE_ID_BYTES_MAX bytes. */
+ * It is printable ASCII, so that it is valid in every codec: bytes of a TW_ID_TEXT that are not, which parse() never
+ * gives, become '?'. Quotes are not escaped. out holds TWI_TRADE_ID_BYTES_MAX bytes. */
 size_t twi_trade_id_format(tw_id_kind kind, tw_trade_id id, char *out);
 
 #endif
