@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "feed/capture.h"
 #include "feed/lines.h"
 #include "feed/recording_format.h"
 
@@ -14,6 +15,7 @@ enum { PATH_BYTES_MAX = 4096 };
 
 typedef struct recording_file {
     char *name;
+    twi_capture_reader *capture; /* Tickwire's own format; else lines and format */
     twi_lines *lines;
     const twi_recording_format *format;
     twi_recording_reader reader;
@@ -47,6 +49,18 @@ static const twi_recording_format *recognise(const uint8_t *line, size_t len)
         if (formats[i]->recognises(line, len))
             return formats[i];
     return NULL;
+}
+
+static tw_status add_capture(twi_recording *recording, const char *name, twi_capture_reader *reader)
+{
+    if (recording->file_count == TWI_RECORDING_FILE_COUNT_MAX) {
+        twi_capture_reader_close(reader);
+        return TW_FULL;
+    }
+    recording_file *file = &recording->files[recording->file_count++];
+    *file = (recording_file){
+        .name = strdup(name), .capture = reader, .reader = {.conns = &recording->conns, .conn = TWI_CONN_NONE}};
+    return file->name ? TW_OK : TW_NO_MEMORY;
 }
 
 /* Takes over `lines` and adds it as a file, if its first line is of a known format; else TW_NOT_SUPPORTED. */
@@ -89,11 +103,63 @@ static tw_status read_line(twi_recording *recording, recording_file *file)
     }
 }
 
+/* The connection in the numbering of the whole recording, and what it is connected to. */
+static tw_status place_conn(twi_recording *recording, const recording_file *file, twi_frame *frame)
+{
+    char key[PATH_BYTES_MAX + 16];
+    int len = snprintf(key, sizeof(key), "%s#%u", file->name, frame->conn);
+    uint32_t conn;
+    tw_status status = twi_recording_conn_get(&recording->conns, (twi_recording_text){key, (size_t)len}, &conn);
+    if (status != TW_OK)
+        return status;
+    frame->conn = conn;
+    const char *known = recording->conns.list[conn].url;
+    if (known && strcmp(known, frame->url) == 0)
+        return TW_OK;
+    return twi_recording_conn_set_url(&recording->conns, conn, (twi_recording_text){frame->url, frame->url_len});
+}
+
+static void end_of_capture(twi_recording *recording, recording_file *file)
+{
+    const twi_capture_info *info = twi_capture_get_info(file->capture);
+    recording->stats.bad_lines += info->bad_records;
+    recording->stats.bad_files += info->bad_blocks != 0;
+    recording->stats.torn_bytes += info->torn_bytes;
+    if (info->bad_blocks + info->bad_records + info->torn_bytes != 0)
+        note_error(recording, file, "the capture is damaged, or was not closed");
+    twi_capture_reader_close(file->capture);
+    file->capture = NULL;
+}
+
+static tw_status advance_capture(twi_recording *recording, recording_file *file)
+{
+    twi_capture_record record;
+    tw_status status;
+    do
+        status = twi_capture_next(file->capture, &record);
+    while (status == TW_OK && record.kind != TWI_CAPTURE_FRAME);
+    if (status == TW_OK && record.frame.conn != TWI_CONN_NONE)
+        status = place_conn(recording, file, &record.frame);
+    if (status == TW_OK) {
+        file->frame = record.frame;
+        file->has_frame = 1;
+        return TW_OK;
+    }
+    if (status == TW_NO_MEMORY)
+        return status;
+    end_of_capture(recording, file);
+    return TW_OK;
+}
+
 /* The next frame into file->frame. */
 static tw_status advance(twi_recording *recording, recording_file *file)
 {
     file->has_frame = 0;
+    if (file->capture)
+        return advance_capture(recording, file);
     for (;;) {
+        if (!file->lines)
+            return TW_OK;
         tw_status status = file->line ? TW_OK : read_line(recording, file);
         if (status != TW_OK) {
             file->line = NULL;
@@ -120,8 +186,16 @@ static tw_status advance(twi_recording *recording, recording_file *file)
 
 static tw_status add_path(twi_recording *recording, const char *path, char *error, size_t error_cap)
 {
+    twi_capture_reader *capture;
+    tw_status status = twi_capture_open(path, &capture, error, error_cap);
+    if (status == TW_OK)
+        return add_capture(recording, path, capture);
+    if (status != TW_NOT_SUPPORTED)
+        return status;
     twi_lines *lines;
-    tw_status status = twi_lines_open(path, &lines, error, error_cap);
+    if (error_cap != 0)
+        error[0] = '\0';
+    status = twi_lines_open(path, &lines, error, error_cap);
     return status == TW_OK ? add_lines(recording, path, lines) : status;
 }
 
@@ -225,9 +299,16 @@ tw_status twi_recording_open_bytes(const char *name, const uint8_t *bytes, size_
     tw_status status = allocate(&recording, error, error_cap);
     if (status != TW_OK)
         return status;
-    status = twi_lines_open_bytes(bytes, len, &lines, error, error_cap);
-    if (status == TW_OK)
-        status = add_lines(recording, name, lines);
+    if (twi_capture_recognises(bytes, len)) {
+        twi_capture_reader *capture;
+        status = twi_capture_open_bytes(bytes, len, &capture, error, error_cap);
+        if (status == TW_OK)
+            status = add_capture(recording, name, capture);
+    } else {
+        status = twi_lines_open_bytes(bytes, len, &lines, error, error_cap);
+        if (status == TW_OK)
+            status = add_lines(recording, name, lines);
+    }
     return finish_open(recording, status, name, out, error, error_cap);
 }
 
@@ -236,6 +317,7 @@ void twi_recording_close(twi_recording *recording)
     if (!recording)
         return;
     for (uint32_t i = 0; i < recording->file_count; i++) {
+        twi_capture_reader_close(recording->files[i].capture);
         twi_lines_close(recording->files[i].lines);
         free(recording->files[i].reader.scratch);
         free(recording->files[i].name);
@@ -281,5 +363,5 @@ const twi_recording_stats *twi_recording_get_stats(const twi_recording *recordin
 
 const char *twi_recording_format_name(const twi_recording *recording)
 {
-    return recording->files[0].format->name;
+    return recording->files[0].format ? recording->files[0].format->name : "tickwire";
 }
