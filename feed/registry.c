@@ -1,0 +1,54 @@
+/* registry.c - finds a venue by name, by URL, by the look of its messages. */
+#include "feed/registry.h"
+
+static const tw_feed_ops *const FEEDS[] = {
+    &twi_feed_binance,
+    &twi_feed_binanceusdm,
+};
+enum { FEED_COUNT = sizeof(FEEDS) / sizeof(*FEEDS) };
+
+/* What stream URLs have in common, past and present; the first that is part of the URL wins. */
+static const struct {
+    const char *part;
+    const tw_feed_ops *feed;
+} HOSTS[] = {
+    {"fstream.binance.com", &twi_feed_binanceusdm},
+    {"stream.binance.", &twi_feed_binance},
+};
+
+const tw_feed_ops *tw_feed_find(const char *name, size_t name_len)
+{
+    for (uint32_t i = 0; i < FEED_COUNT; i++) {
+        if (strlen(FEEDS[i]->name) == name_len && memcmp(FEEDS[i]->name, name, name_len) == 0)
+            return FEEDS[i];
+    }
+    return NULL;
+}
+
+const tw_feed_ops *tw_feed_at(uint32_t index)
+{
+    return index < FEED_COUNT ? FEEDS[index] : NULL;
+}
+
+const tw_feed_ops *tw_feed_detect(const char *url)
+{
+    for (size_t i = 0; i < sizeof(HOSTS) / sizeof(*HOSTS); i++) {
+        if (strstr(url, HOSTS[i].part) != NULL)
+            return HOSTS[i].feed;
+    }
+    return NULL;
+}
+
+static bool holds(const uint8_t *msg, size_t msg_len, const char *part)
+{
+    return memmem(msg, msg_len, part, strlen(part)) != NULL;
+}
+
+const tw_feed_ops *tw_feed_detect_message(const uint8_t *msg, size_t msg_len)
+{
+    if (!holds(msg, msg_len, "{\"stream\":\""))
+        return NULL;
+    if (!holds(msg, msg_len, "depthUpdate"))
+        return holds(msg, msg_len, "bookTicker\",\"u\"") ? &twi_feed_binanceusdm : NULL;
+    return holds(msg, msg_len, "\"pu\":") ? &twi_feed_binanceusdm : &twi_feed_binance;
+}
