@@ -100,9 +100,9 @@ typedef struct bot_worker {
     uint32_t delay_head, delay_count;
     bool *resting; /* by client: is among the delays */
     char loop_name[32];
-    char loop_reason[256];
+    char loop_reason[1024];
     atomic_bool failed;
-    char failure[256]; /* why it could not run */
+    char failure[1024]; /* why it could not run */
     pthread_t thread;
     pthread_mutex_t lock; /* of published */
     bot_figures published;

@@ -95,17 +95,11 @@ static void on_closed(twi_loop *loop, twi_op *op, int32_t result, uint32_t flags
         connection_over(client);
 }
 
-void twi_client_end(tw_client *client, tw_status status, const char *error_name, const char *format, ...)
+/* Ends the connection with the status and reason that stand already. */
+static void end_as_told(tw_client *client)
 {
     if (client->closing || client->state == TW_CLIENT_CLOSED)
         return;
-    va_list args;
-    va_start(args, format);
-    vsnprintf(client->end_reason, sizeof client->end_reason, format, args);
-    va_end(args);
-    client->end_status = status;
-    if (error_name && !client->asked)
-        twi_pool_error(client->pool, error_name);
     client->deadline_ns = TWI_CLIENT_NEVER;
     if (client->sock.generation == 0) {
         if (!client->connect_armed) /* else its callback, an error, comes here again */
@@ -115,6 +109,22 @@ void twi_client_end(tw_client *client, tw_status status, const char *error_name,
     client->closing = true;
     client->close_op = (twi_op){.done = on_closed, .owner = client};
     client->pool->loop->ops->close(client->pool->loop, &client->close_op, client->sock);
+}
+
+void twi_client_end(tw_client *client, tw_status status, const char *error_name, const char *format, ...)
+{
+    if (client->closing || client->state == TW_CLIENT_CLOSED)
+        return;
+    if (client->state != TW_CLIENT_CLOSING) { /* else it was said why when closing began */
+        va_list args;
+        va_start(args, format);
+        vsnprintf(client->end_reason, sizeof client->end_reason, format, args);
+        va_end(args);
+        client->end_status = status;
+        if (error_name && !client->asked)
+            twi_pool_error(client->pool, error_name);
+    }
+    end_as_told(client);
 }
 
 void twi_client_close_begin(tw_client *client, uint16_t code, const char *reason)
@@ -249,8 +259,6 @@ static void on_recv(twi_loop *loop, twi_op *op, int32_t result, uint32_t flags)
         return;
     if (result > 0)
         twi_client_bytes(client, op->data, (size_t)result);
-    else if (result == 0 && client->state == TW_CLIENT_CLOSING)
-        twi_client_end(client, client->end_status, NULL, "%s", client->end_reason);
     else if (result == 0)
         twi_client_end(client, TW_CLOSED, is_open(client) ? "hung_up" : "upgrade_refused", "the server hung up");
     else if (result != TW_CANCELED)
@@ -460,7 +468,7 @@ void twi_client_deadline(tw_client *client)
         silence_check(client);
         break;
     case TW_CLIENT_CLOSING:
-        twi_client_end(client, client->end_status, NULL, "%s", client->end_reason);
+        end_as_told(client);
         break;
     case TW_CLIENT_CLOSED:
         client->deadline_ns = TWI_CLIENT_NEVER;

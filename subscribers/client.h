@@ -117,7 +117,7 @@ struct tw_client_pool {
     tw_event *events; /* event_count_max, of the message being decoded */
     tw_client_stats stats;
     twi_client_error errors[TWI_CLIENT_ERRORS_MAX];
-    char reason[256];
+    char reason[1024];
 };
 
 /* pool.c */
