@@ -19,7 +19,7 @@ enum {
 
 const echo_config echo_config_default = {
     .message_bytes_max = 16u << 20,
-    .fragment_count_max = 65536,
+    .fragment_count_max = 65536 + 1, /* some senders end a message with an empty frame of its own */
     .queue_bytes_max = 1u << 20,
     .handshake_ns = 10 * (int64_t)1000000000,
     .linger_ns = (int64_t)1000000000,

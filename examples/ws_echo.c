@@ -94,7 +94,7 @@ static void print_help(void)
          "  --no-deflate       do not offer permessage-deflate\n"
          "  --level N          compression level 1..9 (default 1)\n"
          "  --message-bytes N  largest message (default 16777216)\n"
-         "  --fragments N      most fragments of one message (default 65536)\n"
+         "  --fragments N      most fragments of one message (default 65537)\n"
          "  --verbose          say why each connection ended\n"
          "  --help             this text");
 }
