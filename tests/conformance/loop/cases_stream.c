@@ -108,6 +108,7 @@ static void again_then_writable(void **state)
 {
     (void)state;
     twt_rig_open(&rig, &small_sockets);
+    twt_sim_without_again(&rig);
     twt_listen(&rig);
     twt_dial(&rig, &client);
     TWT_UNTIL(&rig, client.connected == 0 && rig.accepted_count == 1);

@@ -1,4 +1,5 @@
-/* main.c - runs the loop suite on one backend: loop_conformance epoll|io_uring|kqueue|sim [part-of-a-case-name]. */
+/* main.c - runs the loop suite on one backend: loop_conformance epoll|io_uring|kqueue|sim [part-of-a-case-name].
+ * The environment's TICKWIRE_SIM_SEED is the seed of the simulated loop. */
 #include <sys/resource.h>
 
 #include "tests/conformance/loop/cases.h"
@@ -8,9 +9,11 @@ enum { CASES_MAX = 128, EXIT_SKIPPED = 77 };
 
 static const twi_loop_ops *const backends[] = {
 #if defined(__linux__)
-    &twi_loop_uring, &twi_loop_epoll,
+    &twi_loop_uring,
+    &twi_loop_epoll,
 #endif
     &twi_loop_kqueue, /* on Linux through the stand-in of tests/support/kevent */
+    &twi_loop_sim,
 };
 
 static const twi_loop_ops *find_backend(const char *name)
@@ -70,6 +73,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: loop_conformance BACKEND [PART-OF-A-CASE-NAME]\n");
         return 2;
     }
+    const char *seed = getenv("TICKWIRE_SIM_SEED");
+    twt_sim_seed = seed ? strtoull(seed, NULL, 0) : twt_sim_seed;
     raise_descriptor_limit();
     if (!is_runnable())
         return EXIT_SKIPPED;

@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
+#include "engine/loop/loop_sim.h"
 
 static const int64_t turn_ns = 20000000;        /* one turn sleeps at most this long */
 static const int64_t patience_ns = 20000000000; /* real or virtual, before a case fails */
 
 const twi_loop_ops *twt_backend;
+uint64_t twt_sim_seed = 1;
 
 bool twt_is_sim(void)
 {
@@ -20,10 +22,21 @@ void twt_rig_open(twt_rig *rig, const twi_loop_config *config)
     memset(rig, 0, sizeof(*rig));
     rig->ops = twt_backend;
     rig->config = config ? *config : (twi_loop_config){.sock_count_max = 64, .recv_buffer_count = 64};
+    rig->config.sim_seed = twt_sim_seed;
     char error[512] = "";
     tw_status status = rig->ops->open(&rig->config, &rig->loop, error, sizeof(error));
     if (status != TW_OK)
         fail_msg("open %s: %s: %s", rig->ops->name, tw_status_name(status), error);
+}
+
+void twt_sim_without_again(twt_rig *rig)
+{
+    if (!twt_is_sim())
+        return;
+    twi_sim_faults faults = twi_sim_default_faults();
+    faults.again_ppm = 0;
+    faults.pipe_bytes = rig->config.socket_send_bytes + rig->config.socket_recv_bytes;
+    twi_sim_set_faults(rig->loop, &faults);
 }
 
 void twt_rig_close(twt_rig *rig)

@@ -60,7 +60,10 @@ typedef struct twt_peer {
 
 /* The backend under test, set by main. */
 extern const twi_loop_ops *twt_backend;
+extern uint64_t twt_sim_seed;
 bool twt_is_sim(void);
+/* For cases that say exactly when a send may take nothing: the simulation then does so for want of room only. */
+void twt_sim_without_again(twt_rig *rig);
 
 void twt_rig_open(twt_rig *rig, const twi_loop_config *config);
 void twt_rig_close(twt_rig *rig);
