@@ -555,7 +555,14 @@ static bool read_channel(twi_json_slice slice, uint16_t *channel, uint32_t *inte
     return true;
 }
 
-static tw_status build_loss(const fields *message, tw_event *event, uint32_t *event_count)
+/* A loss belongs to one subscriber: it has no place in the topic's sequence and no times. */
+static void clear_head(fields *message)
+{
+    message->seq = message->prev_seq = message->folded = 0;
+    message->timestamp_ms = message->recv_ns = message->publish_ns = 0;
+}
+
+static tw_status build_loss(fields *message, tw_event *event, uint32_t *event_count)
 {
     uint16_t channel;
     uint32_t interval_s;
@@ -563,6 +570,7 @@ static tw_status build_loss(const fields *message, tw_event *event, uint32_t *ev
         !read_channel(message->channel, &channel, &interval_s)) {
         return TW_MALFORMED;
     }
+    clear_head(message);
     if (!start_event(message, event, TW_EVENT_LOSS, 0)) {
         return TW_TOO_BIG;
     }
@@ -609,7 +617,15 @@ static bool is_time_in_range(int64_t timestamp_ms)
 tw_status twi_json_decode(tw_symbols *symbols, const uint8_t *msg, size_t msg_len, tw_event *events,
                           uint32_t *event_count, tw_record *record)
 {
-    fields message = {.events = events, .event_cap = *event_count};
+    const twi_json_slice none = {.text = ""};
+    fields message = {.id = none,
+                      .side = none,
+                      .state = none,
+                      .reason = none,
+                      .channel = none,
+                      .interval = none,
+                      .events = events,
+                      .event_cap = *event_count};
     tw_status status = read_message(msg, msg_len, &message);
     if (status != TW_OK) {
         return status;
