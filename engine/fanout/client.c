@@ -19,9 +19,8 @@ void twi_client_accept(twi_shard *shard, twi_sock sock)
     client->sock = sock;
     client->state = TWI_CLIENT_HTTP;
     client->recv_op.owner = client->send_op.owner = client->close_op.owner = client;
-    client->opened_ns = twi_shard_now(shard);
     shard->client_count++;
-    twi_timer_set(client, client->opened_ns + shard->config.handshake_timeout_ns);
+    twi_timer_set(client, twi_shard_now(shard) + shard->config.handshake_timeout_ns);
     twi_client_receive(client);
 }
 
@@ -49,6 +48,7 @@ static void release_when_quiet(twi_client *client)
     twi_buffer_fini(&client->out);
     twi_buffer_fini(&client->sending);
     twi_buffer_fini(&client->deferred);
+    twi_buffer_fini(&client->ping);
     client->state = TWI_CLIENT_FREE;
     client->list_next = shard->free_clients;
     shard->free_clients = client;
@@ -86,39 +86,36 @@ void twi_client_kill(twi_client *client)
 
 void twi_client_close(twi_client *client, uint16_t code, const char *reason, int reconnect)
 {
-    twi_shard *shard = client->shard;
     if (client->state == TWI_CLIENT_HTTP) {
         twi_client_kill(client);
         return;
     }
-    if (client->state != TWI_CLIENT_STREAM)
+    if (client->state != TWI_CLIENT_STREAM || client->close_wanted)
         return;
-    /* Whatever was begun has to be ended first; send.c has copied it out if the log was about to take it. */
-    if (client->frame_rest > 0 && client->out.len == 0 && client->send_kind == TWI_SEND_NONE) {
-        twi_client_kill(client);
-        return;
-    }
-    int mid_frame = client->frame_rest > 0;
-    if (mid_frame || client->send_kind == TWI_SEND_STREAM || client->send_kind == TWI_SEND_SNAPSHOT) {
-        twi_client_kill(client);
-        return;
-    }
+    client->close_wanted = 1;
+    client->close_code = code;
+    client->close_reason = reason;
+    client->close_reconnect = (uint8_t)reconnect;
+    twi_timer_set(client, twi_shard_now(client->shard) + TWI_CLOSE_TIMEOUT_NS);
+    twi_client_pump(client);
+}
+
+void twi_client_say_bye(twi_client *client)
+{
     twi_client_leave(client);
     client->state = TWI_CLIENT_CLOSING;
-    if (code >= 4000) {
+    if (client->close_code >= 4000) {
         twi_buffer bye = {0};
-        twi_buffer_format(&bye, "{\"op\":\"bye\",\"code\":%u,\"reason\":\"%s\",\"reconnect\":%s}", code, reason,
-                          reconnect ? "true" : "false");
+        twi_buffer_format(&bye, "{\"op\":\"bye\",\"code\":%u,\"reason\":\"%s\",\"reconnect\":%s}", client->close_code,
+                          client->close_reason, client->close_reconnect ? "true" : "false");
         twi_client_text(client, bye.data, bye.len);
         twi_buffer_fini(&bye);
     }
     uint8_t frame[TWI_WS_CONTROL_FRAME_MAX];
-    twi_buffer_append(&client->out, frame, twi_ws_close_write(frame, code, reason, NULL));
-    twi_count(shard, twi_counter_of_close(code), 1);
-    twi_timer_set(client, twi_shard_now(shard) + TWI_CLOSE_TIMEOUT_NS);
+    twi_buffer_append(&client->out, frame, twi_ws_close_write(frame, client->close_code, client->close_reason, NULL));
+    twi_count(client->shard, twi_counter_of_close(client->close_code), 1);
     if (client->bye_received)
         client->close_after_send = 1;
-    twi_client_pump(client);
 }
 
 /* ---- receiving ---- */
@@ -148,11 +145,11 @@ static void on_control_frame(twi_client *client, const twi_ws_piece *piece)
     if (piece->opcode == TWI_WS_PING) {
         /* A ping that comes in pieces is answered once it is whole; `in` may hold half a message, so it waits
          * apart. */
-        twi_buffer_append(&client->deferred, piece->data, piece->len);
+        twi_buffer_append(&client->ping, piece->data, piece->len);
         if (!(piece->flags & TWI_WS_LAST))
             return;
-        size_t len = twi_ws_control_write(frame, TWI_WS_PONG, client->deferred.data, client->deferred.len, NULL);
-        twi_buffer_fini(&client->deferred);
+        size_t len = twi_ws_control_write(frame, TWI_WS_PONG, client->ping.data, client->ping.len, NULL);
+        twi_buffer_fini(&client->ping);
         if (client->state == TWI_CLIENT_STREAM)
             twi_buffer_append(&client->out, frame, len);
     }
@@ -173,7 +170,7 @@ static void peer_closed(twi_client *client)
     stop_receiving(client);
     if (client->state == TWI_CLIENT_STREAM) {
         uint16_t code = twi_ws_close_reply_code(client->reader.close_code);
-        twi_client_close(client, code < 4000 ? code : 1000, "", 0);
+        twi_client_close(client, code < 4000 ? code : (uint16_t)TWI_WS_CODE_NORMAL, "", 0);
     } else {
         client->close_after_send = 1;
         twi_client_pump(client);
@@ -353,8 +350,6 @@ static void stream_tick(twi_client *client, int64_t now_ns)
     if (config->ping_interval_ns > 0 && client->ping_sent &&
         now_ns - silent_since >= config->ping_interval_ns + config->pong_timeout_ns) {
         twi_client_close(client, 4004, "no pong", 1);
-        if (client->state == TWI_CLIENT_STREAM)
-            twi_client_kill(client);
         return;
     }
     if (config->ping_interval_ns > 0 && !client->ping_sent && now_ns - silent_since >= config->ping_interval_ns) {
@@ -379,7 +374,7 @@ static void stream_tick(twi_client *client, int64_t now_ns)
 
 void twi_client_tick(twi_client *client, int64_t now_ns)
 {
-    if (client->state == TWI_CLIENT_STREAM) {
+    if (client->state == TWI_CLIENT_STREAM && !client->close_wanted) {
         stream_tick(client, now_ns);
         return;
     }

@@ -4,12 +4,14 @@
  *   shard.c         life of the shard: open, step, accept, time-outs, stop
  *   client.c        life of a connection: receive, close, give back
  *   send.c          what goes out next, and what a completed or short send means
- *   subscribe.c     subscription requests, joins and their answers
+ *   control.c       control messages and their answers
+ *   join_client.c   from one set of topics to another
  *   http_front.c    the HTTP head: upgrade to WebSocket, or an answer */
 #ifndef TWI_CLIENT_H
 #define TWI_CLIENT_H
 
 #include "engine/fanout/group.h"
+#include "engine/fanout/selection.h"
 #include "engine/fanout/shard.h"
 #include "engine/fanout/topics.h"
 #include "engine/proto/ws.h"
@@ -77,8 +79,9 @@ typedef struct twi_client {
     uint32_t sending_done;
     twi_buffer in;       /* HTTP head or control message that is not complete */
     twi_buffer deferred; /* received while a join was under way */
+    twi_buffer ping;     /* payload of a ping that came in pieces */
     int64_t noted_ns;    /* of the send in flight, for the stage histogram; 0: not timed */
-    int64_t opened_ns, last_sent_ns, last_received_ns;
+    int64_t last_sent_ns, last_received_ns;
     int64_t deadline_ns; /* when the timer looks at it again */
     uint32_t timer_bucket;
     uint8_t state;     /* twi_client_state */
@@ -93,7 +96,10 @@ typedef struct twi_client {
     uint8_t counted;  /* as an open connection */
     uint8_t close_after_send;
     uint8_t ping_sent;
-    uint8_t bye_received; /* the peer's close frame */
+    uint8_t bye_received; /* the peer's close frame, or an error after which nothing of it is read */
+    uint8_t close_wanted, close_reconnect;
+    uint16_t close_code;
+    const char *close_reason; /* static text */
     twi_ws_reader reader;
 } twi_client;
 
@@ -177,8 +183,10 @@ void twi_client_accept(twi_shard *shard, twi_sock sock);
 void twi_client_receive(twi_client *client); /* arms recv, unless it is armed */
 void twi_client_resume(twi_client *client);  /* a join is done: goes on with what came in meanwhile */
 void twi_client_kill(twi_client *client);    /* ends the connection without another byte */
-/* Sends bye (for codes from 4000 on) and a close frame. reason: static, at most TWI_WS_REASON_BYTES_MAX. */
+/* Ends it politely: when the frame that is being sent is out, `bye` (for codes from 4000 on) and a close frame follow.
+ * code 0: a close frame without code. reason: static, at most TWI_WS_REASON_BYTES_MAX. */
 void twi_client_close(twi_client *client, uint16_t code, const char *reason, int reconnect);
+void twi_client_say_bye(twi_client *client);              /* the frame boundary is here */
 void twi_client_tick(twi_client *client, int64_t now_ns); /* its deadline has passed */
 
 /* send.c */
@@ -186,18 +194,25 @@ void twi_client_pump(twi_client *client); /* starts the next send, if there is s
 void twi_client_text(twi_client *client, const uint8_t *text, size_t len); /* queues a text frame of its own */
 void twi_client_check_lag(twi_client *client);
 
-/* subscribe.c */
+/* control.c */
 /* A whole control message. 0: it has to wait (a join is under way, or none is free). */
 int twi_client_message(twi_client *client, const uint8_t *text, size_t len);
 /* A subscription on the URL. */
 void twi_client_subscribe_url(twi_client *client, twi_slice query);
-void twi_join_answered(twi_shard *shard, twi_joining *joining); /* the wire log's index is at joining->join.begin */
+void twi_answer_join(twi_client *client, const twi_joining *joining);
+/* id: the request's, as JSON; NULL or empty: none. */
+void twi_client_error(twi_client *client, const twi_buffer *id, int code, const char *name, int temporary,
+                      const char *message);
+
+/* join_client.c */
+/* Adds or takes away the selected topics; takes what it needs out of the selection. 0: no joining is free now. */
+int twi_join_start(twi_client *client, twi_join_kind kind, twi_selection *selection, const twi_buffer *id,
+                   int recovery_asked);
+void twi_join_answered(twi_shard *shard, twi_joining *joining); /* the shard has come to joining->join.begin */
 void twi_join_switch(twi_client *client);  /* the old set is drained: takes the new one, queues the answer */
 void twi_join_finish(twi_client *client);  /* its snapshots are sent */
 int twi_client_resync(twi_client *client); /* policy drop: asks for a fresh start; 0: no joining is free */
-void twi_client_leave(twi_client *client); /* gives back its subscriptions */
-void twi_client_error(twi_client *client, const twi_buffer *id, int code, const char *name, int temporary,
-                      const char *message);
+void twi_client_leave(twi_client *client); /* gives back its subscriptions; what it still had coming is lost */
 void twi_joining_free(twi_shard *shard, twi_joining *joining);
 
 /* http_front.c */

@@ -459,7 +459,7 @@ static uint64_t pending_offset(const twi_client *client)
 
 void twi_client_check_lag(twi_client *client)
 {
-    if (client->state != TWI_CLIENT_STREAM || client->dropping || client->stream_group == NULL)
+    if (client->state != TWI_CLIENT_STREAM || client->dropping || client->close_wanted || client->stream_group == NULL)
         return;
     twi_cursor cursor = client->cursor;
     int pending = client->frame_rest > 0 || client->joining != NULL ||
@@ -494,8 +494,8 @@ static int start_slices(twi_client *client)
         fell_behind(client);
         return 1;
     }
-    if (client->frame_rest > 0 && client->out.len > 0) {
-        /* Something of its own waits: end the frame that was begun, nothing more. */
+    if (client->frame_rest > 0 && (client->out.len > 0 || client->close_wanted)) {
+        /* Something of its own waits, or the end: only the frame that was begun is completed. */
         plan.count = 1;
         plan.bytes = client->frame_rest;
         plan.iov[0].iov_len = client->frame_rest;
@@ -519,6 +519,10 @@ void twi_client_pump(twi_client *client)
             if (client->close_after_send)
                 twi_client_kill(client);
             return;
+        }
+        if (client->close_wanted && client->frame_rest == 0) {
+            twi_client_say_bye(client);
+            continue;
         }
         int draining = client->joining != NULL && client->joining->phase == TWI_PHASE_DRAINING;
         int snapshots = client->joining != NULL && client->joining->phase == TWI_PHASE_SNAPSHOTS;

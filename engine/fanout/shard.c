@@ -75,6 +75,7 @@ void twi_shard_close(twi_shard *shard)
         twi_buffer_fini(&client->out);
         twi_buffer_fini(&client->sending);
         twi_buffer_fini(&client->deferred);
+        twi_buffer_fini(&client->ping);
     }
     for (uint32_t i = 0; shard->joinings != NULL && i < TWI_JOINS_MAX; i++) {
         free(shard->joinings[i].join.topics);

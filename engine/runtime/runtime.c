@@ -551,7 +551,7 @@ void twi_runtime_memory(const twi_settings *settings, const twi_runtime_parts *p
         .codec_count = parts->codec_count,
         .index_entry = TWI_ENTRY_WORDS * sizeof(uint64_t),
         .topic = sizeof(twi_market_instrument) + TWI_TOPIC_SLOTS * (sizeof(uint64_t) + sizeof(uint32_t)),
-        .book_level = sizeof(tw_event),
+        .book_level = twi_book_size((uint32_t)settings->book.depth_max) / (2 * (size_t)settings->book.depth_max),
         .client = twi_shard_client_bytes(),
         .group = sizeof(twi_group),
         .loop_sock = per_sock,
