@@ -57,8 +57,8 @@ static tw_status open_feed(const twi_settings_feed *settings, tw_symbols *symbol
 }
 
 static const twi_runtime_parts parts = {
-    .codecs = {&tw_codec_json},
-    .codec_count = 1,
+    .codecs = {&tw_codec_json, &tw_codec_flatbuffers},
+    .codec_count = 2,
     .open_feed = open_feed,
 };
 

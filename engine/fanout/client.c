@@ -74,6 +74,7 @@ void twi_client_kill(twi_client *client)
     }
     twi_client_leave(client);
     if (client->counted) {
+        shard->stream_count--;
         twi_counter_subtract(shard->config.counters, TWI_COUNTER_CONNECTIONS_OPEN, 1);
         if (client->state == TWI_CLIENT_STREAM)
             twi_count(shard, TWI_COUNTER_CLOSES_1006, 1); /* RFC 6455 section 7.1.5: no close frame was sent */
@@ -100,6 +101,22 @@ void twi_client_close(twi_client *client, uint16_t code, const char *reason, int
     twi_client_pump(client);
 }
 
+static void on_stream_bytes(twi_client *client, uint8_t *data, size_t len);
+
+/* Requests that waited are not served any more; their bytes are read on for the close frame behind them. */
+static void await_peer_close(twi_client *client)
+{
+    client->message_ready = 0;
+    twi_buffer_fini(&client->in);
+    twi_buffer waiting = client->deferred;
+    client->deferred = (twi_buffer){.cap_max = waiting.cap_max};
+    if (waiting.len > 0)
+        on_stream_bytes(client, waiting.data, waiting.len);
+    twi_buffer_fini(&waiting);
+    client->receiving = 1;
+    twi_client_receive(client);
+}
+
 void twi_client_say_bye(twi_client *client)
 {
     twi_client_leave(client);
@@ -116,6 +133,8 @@ void twi_client_say_bye(twi_client *client)
     twi_count(client->shard, twi_counter_of_close(client->close_code), 1);
     if (client->bye_received)
         client->close_after_send = 1;
+    else
+        await_peer_close(client);
 }
 
 /* ---- receiving ---- */
@@ -125,8 +144,8 @@ void twi_client_receive(twi_client *client)
     twi_shard *shard = client->shard;
     if (client->recv_pending || client->state == TWI_CLIENT_CLOSED)
         return;
-    client->recv_pending = 1;
     client->receiving = 1;
+    client->recv_pending = 1;
     client->recv_op.done = on_received;
     twi_ops(shard)->recv(shard->config.loop, &client->recv_op, client->sock);
 }
@@ -136,6 +155,7 @@ static void stop_receiving(twi_client *client)
     if (!client->receiving)
         return;
     client->receiving = 0;
+    client->receive_stopped = 1;
     twi_ops(client->shard)->recv_stop(client->shard->config.loop, &client->recv_op);
 }
 
@@ -290,7 +310,8 @@ static void on_received(twi_loop *loop, twi_op *op, int32_t result, uint32_t fla
             twi_client_receive(client);
         return;
     }
-    if (result == TW_CANCELED) {
+    if (result == TW_CANCELED && client->receive_stopped) {
+        client->receive_stopped = 0;
         if (client->receiving) /* resumed before the cancellation came through */
             twi_client_receive(client);
         return;

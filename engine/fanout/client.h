@@ -77,22 +77,25 @@ typedef struct twi_client {
     twi_buffer out;              /* private bytes that wait */
     twi_buffer sending;          /* private bytes in flight; they do not move while they are */
     uint32_t sending_done;
-    twi_buffer in;       /* HTTP head or control message that is not complete */
-    twi_buffer deferred; /* received while a join was under way */
-    twi_buffer ping;     /* payload of a ping that came in pieces */
-    int64_t noted_ns;    /* of the send in flight, for the stage histogram; 0: not timed */
+    twi_buffer in;         /* HTTP head or control message that is not complete */
+    twi_buffer deferred;   /* received while a join was under way */
+    uint64_t *missed_from; /* while dropping: first number not delivered, per topic of stream_group */
+    twi_buffer ping;       /* payload of a ping that came in pieces */
+    int64_t noted_ns;      /* of the send in flight, for the stage histogram; 0: not timed */
     int64_t last_sent_ns, last_received_ns;
     int64_t deadline_ns; /* when the timer looks at it again */
     uint32_t timer_bucket;
     uint8_t state;     /* twi_client_state */
     uint8_t send_kind; /* twi_send_kind */
     uint8_t codec;
-    uint8_t policy; /* twi_policy */
-    uint8_t receiving, closing_socket, send_pending, recv_pending;
+    uint8_t policy;          /* twi_policy */
+    uint8_t receiving;       /* bytes are wanted */
+    uint8_t receive_stopped; /* the recv was asked to end; its last callback is still owed */
+    uint8_t closing_socket, send_pending, recv_pending;
     uint8_t message_ready; /* `in` holds a whole control message that has to wait for a joining */
     uint8_t waiting;       /* on the shard's waiting list */
     uint8_t parked_listed;
-    uint8_t dropping; /* lagged under policy `drop`; a resync join is to be made or under way */
+    uint8_t dropping; /* lagged under policy `drop`: waits for a fresh start */
     uint8_t counted;  /* as an open connection */
     uint8_t close_after_send;
     uint8_t ping_sent;
@@ -127,6 +130,7 @@ struct twi_shard {
     twi_shard_config config;
     twi_client *clients;
     uint32_t client_count, client_capacity;
+    uint32_t stream_count; /* WebSocket connections that have not been killed */
     twi_client *free_clients;
     twi_group_table groups;
     uint64_t seen[TWI_CODECS_MAX];        /* index positions noted so far */
@@ -150,10 +154,8 @@ struct twi_shard {
     _Atomic int asleep;
     uint64_t joins_under_way;
     uint64_t send_count;
-    uint64_t *loss_stamp; /* [topic] scratch of loss accounting */
-    twi_loss *losses;
-    uint64_t loss_round;
-    twi_shard_totals totals; /* without pending */
+    uint64_t *last_seq[TWI_CODECS_MAX]; /* [topic] as of `seen`; known for topics that a group here wants */
+    twi_shard_totals totals;            /* without pending */
 };
 
 static inline const twi_loop_ops *twi_ops(const twi_shard *shard)
@@ -209,10 +211,12 @@ void twi_client_error(twi_client *client, const twi_buffer *id, int code, const 
 int twi_join_start(twi_client *client, twi_join_kind kind, twi_selection *selection, const twi_buffer *id,
                    int recovery_asked);
 void twi_join_answered(twi_shard *shard, twi_joining *joining); /* the shard has come to joining->join.begin */
-void twi_join_switch(twi_client *client);  /* the old set is drained: takes the new one, queues the answer */
-void twi_join_finish(twi_client *client);  /* its snapshots are sent */
-int twi_client_resync(twi_client *client); /* policy drop: asks for a fresh start; 0: no joining is free */
-void twi_client_leave(twi_client *client); /* gives back its subscriptions; what it still had coming is lost */
+void twi_join_switch(twi_client *client); /* the old set is drained: takes the new one, queues the answer */
+void twi_join_finish(twi_client *client); /* its snapshots are sent */
+/* Policy drop: nothing more is sent until it can take bytes again and has had a fresh start. 0: not possible now. */
+int twi_client_drop(twi_client *client);
+void twi_client_resync(twi_client *client); /* asks for that fresh start */
+void twi_client_leave(twi_client *client);  /* gives back its subscriptions; what it still had coming is lost */
 void twi_joining_free(twi_shard *shard, twi_joining *joining);
 
 /* http_front.c */

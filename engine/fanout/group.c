@@ -236,17 +236,17 @@ int twi_group_pending(const twi_group *group, twi_cursor *cursor, uint64_t limit
     return run->offset + cursor->done < limit_offset;
 }
 
-int twi_group_wants(const twi_group *group, uint32_t topic)
+int64_t twi_group_topic_index(const twi_group *group, uint32_t topic)
 {
     uint32_t low = 0, high = group->topic_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (group->topics[middle] == topic)
-            return 1;
+            return middle;
         if (group->topics[middle] < topic)
             low = middle + 1;
         else
             high = middle;
     }
-    return 0;
+    return -1;
 }

@@ -94,6 +94,11 @@ static inline const twi_run *twi_group_run(const twi_group *group, uint64_t run)
 {
     return &group->runs[run % TWI_GROUP_RUNS];
 }
-int twi_group_wants(const twi_group *group, uint32_t topic);
+/* Its place among the group's topics; -1: the group does not want it. */
+int64_t twi_group_topic_index(const twi_group *group, uint32_t topic);
+static inline int twi_group_wants(const twi_group *group, uint32_t topic)
+{
+    return twi_group_topic_index(group, topic) >= 0;
+}
 
 #endif

@@ -124,11 +124,12 @@ static void open_stream(twi_client *client, const twi_http_request *request, con
     client->state = TWI_CLIENT_STREAM;
     client->last_sent_ns = client->last_received_ns = twi_shard_now(shard);
     client->counted = 1;
+    shard->stream_count++;
     twi_count(shard, TWI_COUNTER_CONNECTIONS, 1);
     twi_count(shard, TWI_COUNTER_CONNECTIONS_OPEN, 1);
     twi_count(shard, TWI_COUNTER_HTTP_101, 1);
     say_hello(client);
-    if (shard->client_count > shard->config.connection_count_max) {
+    if (shard->stream_count > shard->config.connection_count_max) {
         twi_count(shard, TWI_COUNTER_REFUSED_LIMIT, 1);
         twi_client_close(client, 4502, "connection limit", 0);
     } else if (!token_is_good(shard, request)) {
@@ -137,7 +138,7 @@ static void open_stream(twi_client *client, const twi_http_request *request, con
     } else {
         twi_client_subscribe_url(client, request->query);
     }
-    if (client->state == TWI_CLIENT_STREAM)
+    if (client->state == TWI_CLIENT_STREAM && !client->close_wanted)
         twi_client_tick(client, client->last_sent_ns); /* from the handshake's deadline to the stream's */
 }
 

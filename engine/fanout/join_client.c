@@ -118,20 +118,21 @@ int twi_join_start(twi_client *client, twi_join_kind kind, twi_selection *select
     return 1;
 }
 
-int twi_client_resync(twi_client *client)
+/* Asks for a fresh start with the topics that it has. */
+void twi_client_resync(twi_client *client)
 {
     twi_shard *shard = client->shard;
     twi_joining *joining = take_joining(shard);
     twi_group *group = client->group;
     if (joining == NULL) {
         twi_waiting_add(client);
-        return 0;
+        return;
     }
     joining->join.topics = calloc(group->topic_count, sizeof *joining->join.topics);
     if (joining->join.topics == NULL) {
         twi_joining_free(shard, joining);
-        twi_client_close(client, 4002, "slow consumer", 1);
-        return 1;
+        twi_client_kill(client);
+        return;
     }
     for (uint32_t i = 0; i < group->topic_count; i++)
         joining->join.topics[i].topic = group->topics[i];
@@ -140,7 +141,6 @@ int twi_client_resync(twi_client *client)
     group->reference_count++;
     joining->target = group;
     queue_join(client, joining);
-    return 1;
 }
 
 static void enter_group(twi_client *client, twi_group *group)
@@ -210,38 +210,68 @@ static void append_loss(twi_client *client, uint32_t topic, const twi_loss *loss
     free(scratch);
 }
 
-/* Everything of the client's group from its cursor to index position `end` was not sent: says so per topic. */
-static int account_loss(twi_client *client, uint64_t end)
+/* Notes from which number on each topic of the client is not delivered: the first of its entries that waits, or the next
+ * one to come. 0: the index does not reach back that far. */
+static int note_missed(twi_client *client)
 {
-    twi_shard *shard = client->shard;
+    const twi_shard *shard = client->shard;
     const twi_wire_log *log = shard->config.logs[client->codec];
     const twi_group *group = client->stream_group;
-    uint64_t window = (log->index_mask + 1) / 2, low = end > window ? end - window : 0, position;
-    if (twi_wire_log_find(log, client->cursor.offset, low, end, &position) != TW_OK || (position == low && low > 0))
+    uint64_t end = shard->seen[client->codec], window = twi_wire_log_window(log);
+    uint64_t low = end > window ? end - window : 0, position;
+    twi_wire_entry entry;
+    if (twi_wire_log_find(log, client->cursor.offset, low, end, &position) != TW_OK)
         return 0;
-    shard->loss_round++;
-    uint64_t total = 0;
+    if (position == low && low > 0)
+        return 0;
     for (; position < end; position++) {
-        twi_wire_entry entry;
         if (twi_wire_log_entry(log, position, &entry) != TW_OK)
             return 0;
-        if (!twi_group_wants(group, entry.topic))
-            continue;
-        twi_loss *loss = &shard->losses[entry.topic];
-        if (shard->loss_stamp[entry.topic] != shard->loss_round) {
-            shard->loss_stamp[entry.topic] = shard->loss_round;
-            *loss = (twi_loss){.from = entry.seq};
-        }
-        loss->to = entry.seq;
-        loss->count++;
-        total++;
+        int64_t index = twi_group_topic_index(group, entry.topic);
+        if (index >= 0 && client->missed_from[index] == 0)
+            client->missed_from[index] = entry.seq;
     }
     for (uint32_t i = 0; i < group->topic_count; i++)
-        if (shard->loss_stamp[group->topics[i]] == shard->loss_round)
-            append_loss(client, group->topics[i], &shard->losses[group->topics[i]]);
-    lost(client, total);
-    TWI_ASSERT(client->cursor.delivered + total == group->cumulative);
-    return !client->out.failed;
+        if (client->missed_from[i] == 0)
+            client->missed_from[i] = shard->last_seq[client->codec][group->topics[i]] + 1;
+    return 1;
+}
+
+int twi_client_drop(twi_client *client)
+{
+    twi_joining *joining = client->joining;
+    if (joining != NULL && joining->phase != TWI_PHASE_SNAPSHOTS)
+        return 0;
+    free(client->missed_from);
+    client->missed_from = calloc(client->stream_group->topic_count, sizeof *client->missed_from);
+    if (client->missed_from == NULL || !note_missed(client))
+        return 0;
+    if (joining != NULL) {
+        client->joining = NULL; /* its snapshots are out of date: there will be new ones */
+        twi_joining_free(client->shard, joining);
+    }
+    client->dropping = 1;
+    twi_client_pump(client);
+    return 1;
+}
+
+/* The client starts again at the join's place: what lies before it is lost, and said to be. */
+static void tell_missed(twi_client *client, const twi_join *join)
+{
+    uint64_t told = 0;
+    for (uint32_t i = 0; i < join->topic_count; i++) {
+        const twi_join_topic *topic = &join->topics[i];
+        if (topic->seq < client->missed_from[i])
+            continue;
+        uint64_t count = topic->seq - client->missed_from[i] + 1;
+        append_loss(client, topic->topic, &(twi_loss){client->missed_from[i], topic->seq, count});
+        told += count;
+    }
+    uint64_t missed = client->group->cumulative - client->cursor.delivered;
+    TWI_ASSERT(told == missed);
+    lost(client, missed);
+    free(client->missed_from);
+    client->missed_from = NULL;
 }
 
 /* ---- the publisher's reply ---- */
@@ -270,10 +300,10 @@ void twi_join_answered(twi_shard *shard, twi_joining *joining)
         twi_client_pump(client);
         return;
     }
-    if (join->kind == TWI_JOIN_RESYNC && !account_loss(client, join->begin)) {
-        twi_client_close(client, 4002, "slow consumer", 1);
-        return;
-    }
+    for (uint32_t i = 0; i < join->topic_count; i++)
+        shard->last_seq[client->codec][join->topics[i].topic] = join->topics[i].seq;
+    if (join->kind == TWI_JOIN_RESYNC)
+        tell_missed(client, join);
     joining->snapshot_position = join->begin;
     joining->phase = TWI_PHASE_DRAINING;
     const twi_wire_log *log = shard->config.logs[client->codec];
@@ -286,13 +316,16 @@ void twi_join_answered(twi_shard *shard, twi_joining *joining)
         joining->limit_offset = end.offset;
         joining->limit_delivered = end.delivered;
         if (join->kind == TWI_JOIN_RESYNC)
-            client->cursor = end; /* what lies between was accounted for as lost */
+            client->cursor = end;
     }
     leave_group(client);
     enter_group(client, joining->target);
     if (joining->target != NULL)
         joining->target_cursor = twi_group_end(joining->target, log_offset);
-    client->dropping = 0;
+    if (join->kind == TWI_JOIN_RESYNC) {
+        client->dropping = 0;
+        twi_join_switch(client);
+    }
     twi_client_pump(client);
 }
 
@@ -344,4 +377,6 @@ void twi_client_leave(twi_client *client)
         twi_group_release(&shard->groups, client->stream_group);
     client->stream_group = NULL;
     client->dropping = 0;
+    free(client->missed_from);
+    client->missed_from = NULL;
 }

@@ -49,7 +49,7 @@ static int plan_walk(twi_client *client, uint64_t limit_offset, send_plan *plan)
     const twi_wire_log *log = client_log(client);
     const twi_group *group = client->stream_group;
     const twi_run *oldest = twi_group_run(group, group->run_head - TWI_GROUP_RUNS);
-    uint64_t head = client->shard->seen[client->codec], window = (log->index_mask + 1) / 2;
+    uint64_t head = client->shard->seen[client->codec], window = twi_wire_log_window(log);
     uint64_t low = head > window ? head - window : 0, position;
     twi_cursor *at = &client->planned;
     if (twi_wire_log_find(log, at->offset, low, head, &position) != TW_OK)
@@ -194,7 +194,7 @@ static int advance_stream(twi_client *client, uint64_t n)
 {
     const twi_wire_log *log = client_log(client);
     const twi_group *group = client->stream_group;
-    uint64_t head = client->shard->seen[client->codec], window = (log->index_mask + 1) / 2;
+    uint64_t head = client->shard->seen[client->codec], window = twi_wire_log_window(log);
     uint64_t low = head > window ? head - window : 0, position, count = 0;
     twi_cursor *at = &client->cursor;
     client->frame_rest = 0;
@@ -435,10 +435,8 @@ static void fell_behind(twi_client *client)
         twi_client_kill(client);
         return;
     }
-    if (client->policy == TWI_POLICY_DROP && client->joining == NULL) {
-        client->dropping = 1;
+    if (client->policy == TWI_POLICY_DROP && twi_client_drop(client)) {
         twi_count(client->shard, TWI_COUNTER_SLOW_CONSUMER_RESYNCS, 1);
-        twi_client_resync(client);
         return;
     }
     twi_count(client->shard, TWI_COUNTER_SLOW_CONSUMER_DISCONNECTS, 1);
@@ -526,8 +524,11 @@ void twi_client_pump(twi_client *client)
         }
         int draining = client->joining != NULL && client->joining->phase == TWI_PHASE_DRAINING;
         int snapshots = client->joining != NULL && client->joining->phase == TWI_PHASE_SNAPSHOTS;
-        if (client->dropping && !snapshots && !draining)
-            return; /* what is pending will be accounted for as lost */
+        if (client->dropping) {
+            if (client->joining == NULL)
+                twi_client_resync(client); /* it takes bytes again */
+            return;
+        }
         if ((snapshots || client->stream_group != NULL) && start_slices(client))
             continue;
         if (draining)

@@ -23,10 +23,12 @@ static int allocate(twi_shard *shard)
     shard->clients = calloc(capacity, sizeof *shard->clients);
     shard->joinings = calloc(TWI_JOINS_MAX, sizeof *shard->joinings);
     shard->blocks = calloc(SEND_BLOCKS, sizeof *shard->blocks);
-    shard->loss_stamp = calloc(shard->config.topic_count, sizeof *shard->loss_stamp);
-    shard->losses = calloc(shard->config.topic_count, sizeof *shard->losses);
-    if (shard->clients == NULL || shard->joinings == NULL || shard->blocks == NULL || shard->loss_stamp == NULL ||
-        shard->losses == NULL)
+    int have_seqs = 1;
+    for (uint32_t i = 0; i < shard->config.codec_count; i++) {
+        shard->last_seq[i] = calloc(shard->config.topic_count, sizeof *shard->last_seq[i]);
+        have_seqs &= shard->last_seq[i] != NULL;
+    }
+    if (shard->clients == NULL || shard->joinings == NULL || shard->blocks == NULL || !have_seqs)
         return 0;
     for (uint32_t i = capacity; i-- > 0;) {
         shard->clients[i].list_next = shard->free_clients;
@@ -75,6 +77,7 @@ void twi_shard_close(twi_shard *shard)
         twi_buffer_fini(&client->out);
         twi_buffer_fini(&client->sending);
         twi_buffer_fini(&client->deferred);
+        free(client->missed_from);
         twi_buffer_fini(&client->ping);
     }
     for (uint32_t i = 0; shard->joinings != NULL && i < TWI_JOINS_MAX; i++) {
@@ -86,8 +89,8 @@ void twi_shard_close(twi_shard *shard)
     free(shard->clients);
     free(shard->joinings);
     free(shard->blocks);
-    free(shard->loss_stamp);
-    free(shard->losses);
+    for (uint32_t i = 0; i < TWI_CODECS_MAX; i++)
+        free(shard->last_seq[i]);
     free(shard);
 }
 
@@ -285,6 +288,7 @@ static uint32_t follow_log(twi_shard *shard, uint8_t codec)
             break;
         }
         if (!(entry.topic & TWI_TOPIC_SNAPSHOT)) {
+            shard->last_seq[codec][entry.topic] = entry.seq;
             uint32_t clients = twi_group_table_note(&shard->groups, codec, position, &entry);
             shard->totals.published += clients;
             twi_count(shard, TWI_COUNTER_OFFERED, clients);

@@ -68,6 +68,11 @@ static inline const uint8_t *twi_wire_log_at(const twi_wire_log *log, uint64_t o
 {
     return log->bytes + (offset & log->byte_mask);
 }
+/* How many entries below head() may be looked at without meeting one that is lapped meanwhile. */
+static inline uint64_t twi_wire_log_window(const twi_wire_log *log)
+{
+    return (log->index_mask + 1) / 8 * 5;
+}
 /* Reader: entry `position`, which must be below head(). TW_LAPPED if it is not in the index any more. */
 TW_MUST_USE tw_status twi_wire_log_entry(const twi_wire_log *log, uint64_t position, twi_wire_entry *entry);
 /* Reader: 1 if the bytes from `offset` on have not been touched by the writer up to this moment. */
