@@ -210,7 +210,8 @@ static void append_loss(twi_client *client, uint32_t topic, const twi_loss *loss
     free(scratch);
 }
 
-/* Notes from which number on each topic of the client is not delivered: the first of its entries that waits, or the next
+/* Notes from which number on each topic of the client is not delivered: the first of its entries that waits, or the
+ * next
  * one to come. 0: the index does not reach back that far. */
 static int note_missed(twi_client *client)
 {
