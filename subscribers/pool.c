@@ -301,7 +301,12 @@ static tw_status codec_choose(tw_client *client, const char *name)
         client->protocols = "tickwire.v1.json";
         return TW_OK;
     }
-    return TW_NOT_SUPPORTED;
+    if (strcmp(name, "flatbuffers") != 0)
+        return TW_NOT_SUPPORTED;
+    client->codec = &tw_codec_flatbuffers;
+    client->protocols = "tickwire.v1.flatbuffers";
+    client->binary = true;
+    return TW_OK;
 }
 
 static tw_status query_subscribe(twi_url *url, const tw_subscription *subscription)

@@ -127,7 +127,7 @@ static void message_deliver(tw_client *client, const twi_scan *scan, const tw_re
 
 static tw_status scan_message(const tw_client *client, const uint8_t *bytes, size_t len, twi_scan *scan)
 {
-    return client->binary ? TW_NOT_SUPPORTED : twi_scan_json(bytes, len, scan);
+    return client->binary ? twi_scan_flatbuffers(bytes, len, scan) : twi_scan_json(bytes, len, scan);
 }
 
 static uint16_t kind_channel(uint8_t kind)
