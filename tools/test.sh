@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # test.sh - installs what is missing, builds, and runs every test. The README's test command, and what CI runs.
 #
-# Usage:     tools/test.sh [STAGE...]     all stages without arguments: release lint asan tsan cross fuzz
+# Usage:     tools/test.sh [STAGE...]     all stages without arguments: release lint asan tsan cross fuzz quickstart
 # Output:    one line per stage with its time; a failed stage shows the end of its log; logs are in build/test-logs/.
 #            The last line is the total, "N passed, N failed[, N skipped]"; the exit code is 0 only if nothing failed.
 # Counting:  a ctest case counts as one test, a build or a check without cases as one when it fails or stands alone.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
-all_stages=(release lint asan tsan cross fuzz)
+all_stages=(release lint asan tsan cross fuzz quickstart)
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 logs=build/test-logs
 runner=(env)
@@ -74,6 +74,15 @@ stage_fuzz() {
         return
     fi
     build fuzz fuzz_targets && cases fuzz -L fuzz
+}
+
+# The README's other command, short.
+stage_quickstart() {
+    if tools/quickstart.sh --duration 2s >>"$log" 2>&1; then
+        stage_passed=1
+    else
+        stage_failed=1 stage_note='tools/quickstart.sh does not end well'
+    fi
 }
 
 run_stage() {

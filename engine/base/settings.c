@@ -65,7 +65,8 @@ static const twi_config_key limits_keys[] = {
                   "is reserved at start."),
     KEY("subscriptions_max", TWI_CONFIG_INT, limits, subscriptions_max, .initial = "16384", .min = 1, .max = 1 << 20,
         .unit = "topics per client",
-        .reason = "Topics of one client, wildcards counted as what they match; more is refused with close code 4503."),
+        .reason =
+            "Topics of one client, wildcards counted as what they match; more is refused with RateLimitExceeded."),
     KEY("groups_max", TWI_CONFIG_INT, limits, groups_max, .initial = "4096", .min = 1, .max = 1 << 20,
         .unit = "sets per shard",
         .reason = "Different sets of topics that clients may hold. Clients with equal sets share one, so that a "
@@ -113,11 +114,10 @@ static const twi_config_key wire_log_keys[] = {
         .unit = "percent of the log",
         .reason = "A client further behind than this is slow and its policy is applied; the rest is room for what is "
                   "written meanwhile."),
-    KEY("default_policy", TWI_CONFIG_ENUM, wire_log, default_policy, .initial = "all",
-        .choices = "all|conflate|drop|disconnect",
+    KEY("default_policy", TWI_CONFIG_ENUM, wire_log, default_policy, .initial = "all", .choices = "all|drop|disconnect",
         .reason = "For slow clients that did not choose: all sends everything until the log laps them and then "
-                  "disconnects; conflate folds books and quotes; drop leaves messages out and says which; disconnect "
-                  "closes with 4002."),
+                  "disconnects; drop leaves messages out and says which; disconnect closes with 4002 as soon as the "
+                  "limit is reached."),
 };
 
 static const twi_config_key book_keys[] = {

@@ -19,7 +19,7 @@
 
 typedef enum twi_idle { TWI_IDLE_BLOCK, TWI_IDLE_YIELD, TWI_IDLE_SPIN } twi_idle;
 
-typedef enum twi_policy { TWI_POLICY_ALL, TWI_POLICY_CONFLATE, TWI_POLICY_DROP, TWI_POLICY_DISCONNECT } twi_policy;
+typedef enum twi_policy { TWI_POLICY_ALL, TWI_POLICY_DROP, TWI_POLICY_DISCONNECT, TWI_POLICY_CONFLATE } twi_policy;
 
 typedef enum twi_feed_type { TWI_FEED_SIM, TWI_FEED_REPLAY, TWI_FEED_VENUE } twi_feed_type;
 typedef enum twi_feed_mode { TWI_FEED_FIXED, TWI_FEED_BURST } twi_feed_mode;
