@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-enum { TW_EXCHANGE_MAX = 15, TW_SYMBOL_MAX = 47, TW_VENUE_ID_MAX = 47 }; /* bytes without the NUL */
+enum { TW_EXCHANGE_MAX = 16, TW_SYMBOL_MAX = 47, TW_VENUE_ID_MAX = 47 }; /* bytes without the NUL */
 #define TW_INSTRUMENT_NONE UINT32_MAX
 
 enum { TW_NAME_ESCAPE = 1u << 0 }; /* exchange or symbol has a quote or backslash, which JSON must escape */
@@ -29,7 +29,7 @@ typedef struct tw_instrument {
     int8_t price_exponent;  /* of the venue's tick size; a hint for display, events carry their own */
     int8_t amount_exponent; /* likewise */
     uint8_t name_flags;     /* TW_NAME_* */
-    uint8_t reserved[10];
+    uint8_t reserved[9];
 } tw_instrument;
 
 #ifdef __cplusplus

@@ -176,7 +176,7 @@ static void the_format_is_as_documented(void **state)
     fixture *it = *state;
     size_t len;
     uint8_t *bytes = capture_of_events(it, TWI_CAPTURE_BLOCK_BYTES_MIN, TWI_COMPRESSION_NONE, &len);
-    assert_int_equal(twi_capture_crc(bytes, len), 0x4ba9bdc8); /* a change means a new version number */
+    assert_int_equal(twi_capture_crc(bytes, len), 0x061c7435); /* a change means a new version number */
     free(bytes);
 }
 
