@@ -14,6 +14,9 @@
 
 enum { TWI_CACHE_LINE_BYTES = 64 };
 
+/* Loads an object with one instruction of exactly its width; the compiler does not join it with its neighbours. */
+#define TWI_LOAD_ONCE(object) __atomic_load_n(&(object), __ATOMIC_RELAXED)
+
 /* The high 64 bits of the 128-bit product: division by a constant without a division. */
 static inline uint64_t twi_multiply_high(uint64_t a, uint64_t b)
 {

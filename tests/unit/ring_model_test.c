@@ -44,7 +44,6 @@ static void model_store(const void *object, uint64_t value, order how);
 
 #define TWI_SLOT_LOAD(object, order)         model_load((object), (order))
 #define TWI_SLOT_STORE(object, value, order) model_store((object), (value), (order))
-#define TWI_SLOT_WORDS_COPIED                words_copied
 #define TWI_SLOT_ORDER_MARK                  in_force.mark
 #define TWI_SLOT_ORDER_FILL(word_index)      ((word_index) == 0 ? in_force.fill_first : in_force.fill_others)
 #define TWI_SLOT_ORDER_COMPLETE              in_force.complete
@@ -102,12 +101,18 @@ static uint32_t place_of(const void *object)
     return (uint32_t)(((const uint8_t *)object - (const uint8_t *)machine.slots) / 8);
 }
 
+/* A slot has 1 + 7 words, of which a setting may leave some out to make the search smaller. */
+static int is_left_out(uint32_t place)
+{
+    return place != HEAD && place % 8 > (uint32_t)words_copied;
+}
+
 static void model_store(const void *object, uint64_t value, order how)
 {
-    if (how == LEFT_OUT) {
+    uint32_t place = place_of(object);
+    if (how == LEFT_OUT || is_left_out(place)) {
         return;
     }
-    uint32_t place = place_of(object);
     uint32_t index = machine.message_counts[place]++;
     assert_true(index < MESSAGES_MAX);
     machine.producer.oldest[place] = (uint8_t)index;
@@ -145,7 +150,7 @@ static int choices_advance(void)
 static uint64_t model_load(const void *object, order how)
 {
     uint32_t place = place_of(object);
-    if (how == LEFT_OUT) {
+    if (how == LEFT_OUT || is_left_out(place)) {
         return machine.last_loaded[place];
     }
     uint32_t oldest = machine.reader.oldest[place];
