@@ -7,10 +7,9 @@
  *           payloads, so values are read by their JSON type and the event name decides at the end. USD-M trades other
  *           than MARKET (insurance fund, ADL) did not happen on the book and are left out.
  * Source:   developers.binance.com, "WebSocket Streams", "How to manage a local order book correctly"; recordings. */
-#include "feed/emit.h"
 #include "feed/market.h"
 #include "feed/registry.h"
-#include "feed/venue_book.h"
+#include "feed/scan.h"
 
 #define SPOT_REST    "https://api.binance.com"
 #define FUTURES_REST "https://fapi.binance.com"
@@ -23,8 +22,7 @@ typedef struct binance_payload {
     uint64_t first, last, previous;
     bool has_first, has_last, has_previous, buyer_is_maker, has_bid, has_ask;
     tw_decimal price, amount, bid, bid_amount, ask, ask_amount;
-    twi_json sides[TWI_SIDE_COUNT]; /* where the levels are */
-    bool has_side[TWI_SIDE_COUNT];
+    twi_sides sides;
 } binance_payload;
 
 typedef struct binance_message {
@@ -57,8 +55,7 @@ static void read_side(twi_json *json, binance_payload *payload, twi_side side, t
         read_price(json, price, present);
         return;
     }
-    payload->has_side[side] = true;
-    twi_json_defer(json, &payload->sides[side]);
+    twi_scan_side(json, side, &payload->sides);
 }
 
 static void read_letter(twi_json *json, char letter, binance_payload *payload)
@@ -196,14 +193,7 @@ static tw_status on_depth(binance_message *m, twi_slot *slot)
     twi_update update;
     twi_update_info info = {.seq = p->last, .venue_ns = twi_time_from_ms(p->event_ms), .recv_ns = m->recv_ns};
     twi_update_begin(&update, m->venue, slot, m->sink, &info);
-    for (twi_side side = TWI_BID; side <= TWI_ASK; side++) {
-        if (!p->has_side[side])
-            continue;
-        twi_update_rows(&update, side, &p->sides[side]);
-        if (p->sides[side].status != TW_OK)
-            return twi_update_abort(&update);
-    }
-    return twi_update_end(&update);
+    return twi_update_finish(&update, &p->sides);
 }
 
 static tw_status on_payload(binance_message *m)
@@ -307,19 +297,14 @@ static twi_slot *slot_of_url(twi_venue *venue, const char *url)
     return twi_venue_slot(venue, 0, symbol, strcspn(symbol, "&"));
 }
 
-static tw_status apply_snapshot(twi_venue *venue, twi_slot *slot, int64_t recv_ns, uint64_t seq, twi_json *sides,
+static tw_status apply_snapshot(twi_venue *venue, twi_slot *slot, int64_t recv_ns, uint64_t seq, twi_sides *sides,
                                 tw_sink *sink)
 {
     if (!twi_venue_snapshot_fits(venue, slot, seq, is_futures(venue) ? 0 : 1, recv_ns))
         return TW_OK;
     twi_update update;
     twi_update_begin(&update, venue, slot, sink, &(twi_update_info){.snapshot = true, .seq = seq, .recv_ns = recv_ns});
-    for (twi_side side = TWI_BID; side <= TWI_ASK; side++) {
-        twi_update_rows(&update, side, &sides[side]);
-        if (sides[side].status != TW_OK)
-            return twi_update_abort(&update);
-    }
-    tw_status status = twi_update_end(&update);
+    tw_status status = twi_update_finish(&update, sides);
     return status == TW_OK ? twi_venue_run_backlog(venue, slot, sink) : status;
 }
 
@@ -327,26 +312,27 @@ static tw_status on_response(twi_venue *venue, int64_t recv_ns, const tw_respons
 {
     if (response->url != NULL && strstr(response->url, "exchangeInfo") != NULL)
         return twi_venue_take_markets(venue, response->body, response->body_len);
-    twi_json json, sides[TWI_SIDE_COUNT];
+    twi_json json;
+    twi_sides sides = {0};
     twi_json_slice key;
     uint64_t seq = 0;
-    int seen = 0;
+    bool has_seq = false;
     twi_json_init(&json, response->body, response->body_len);
     twi_json_enter_object(&json);
     while (twi_json_next_member(&json, &key)) {
         if (TWI_JSON_IS(key, "lastUpdateId"))
-            seen |= twi_json_uint64(&json, &seq) ? 1 : 0;
+            has_seq = twi_json_uint64(&json, &seq);
         else if (TWI_JSON_IS(key, "bids"))
-            seen |= twi_json_defer(&json, &sides[TWI_BID]) ? 2 : 0;
+            twi_scan_side(&json, TWI_BID, &sides);
         else if (TWI_JSON_IS(key, "asks"))
-            seen |= twi_json_defer(&json, &sides[TWI_ASK]) ? 4 : 0;
+            twi_scan_side(&json, TWI_ASK, &sides);
         else
             twi_json_skip(&json);
     }
-    if (twi_json_end(&json) != TW_OK || seen != 7)
+    if (twi_json_end(&json) != TW_OK || !has_seq || !sides.has[TWI_BID] || !sides.has[TWI_ASK])
         return TW_MALFORMED;
     twi_slot *slot = slot_of_url(venue, response->url);
-    return slot == NULL ? TW_OK : apply_snapshot(venue, slot, recv_ns, seq, sides, sink);
+    return slot == NULL ? TW_OK : apply_snapshot(venue, slot, recv_ns, seq, &sides, sink);
 }
 
 static void write_book_url(twi_venue *venue, const twi_slot *slot, twi_text *url)

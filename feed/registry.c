@@ -2,8 +2,8 @@
 #include "feed/registry.h"
 
 static const tw_feed_ops *const FEEDS[] = {
-    &twi_feed_binance,
-    &twi_feed_binanceusdm,
+    &twi_feed_binance,  &twi_feed_binanceusdm, &twi_feed_coinbase_exchange,
+    &twi_feed_coinbase, &twi_feed_kraken,      &twi_feed_kraken_v1,
 };
 enum { FEED_COUNT = sizeof(FEEDS) / sizeof(*FEEDS) };
 
@@ -12,8 +12,9 @@ static const struct {
     const char *part;
     const tw_feed_ops *feed;
 } HOSTS[] = {
-    {"fstream.binance.com", &twi_feed_binanceusdm},
-    {"stream.binance.", &twi_feed_binance},
+    {"fstream.binance.com", &twi_feed_binanceusdm}, {"stream.binance.", &twi_feed_binance},
+    {"ws-feed.", &twi_feed_coinbase_exchange},      {"advanced-trade-ws.", &twi_feed_coinbase},
+    {"ws.kraken.com/v2", &twi_feed_kraken},         {"ws.kraken.com", &twi_feed_kraken_v1},
 };
 
 const tw_feed_ops *tw_feed_find(const char *name, size_t name_len)

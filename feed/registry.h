@@ -12,6 +12,7 @@
     .on_timer = twi_venue_on_timer, .watch = twi_venue_watch, .unwatch = twi_venue_unwatch, .stats = twi_venue_stats,  \
     .symbol_stats = twi_venue_symbol_stats
 
-extern const tw_feed_ops twi_feed_binance, twi_feed_binanceusdm;
+extern const tw_feed_ops twi_feed_binance, twi_feed_binanceusdm, twi_feed_coinbase_exchange, twi_feed_coinbase,
+    twi_feed_kraken, twi_feed_kraken_v1, twi_feed_okx, twi_feed_bybit;
 
 #endif

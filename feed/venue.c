@@ -193,7 +193,8 @@ static tw_status add_slot(twi_venue *venue, uint8_t group, const char *id, size_
     if (id_len > TW_VENUE_ID_MAX || id_len == 0)
         return TW_TOO_BIG;
     twi_slot *slot = &venue->slots[venue->slot_count];
-    *slot = (twi_slot){.index = venue->slot_count, .group = group, .id_len = (uint8_t)id_len};
+    *slot =
+        (twi_slot){.index = venue->slot_count, .group = group, .id_len = (uint8_t)id_len, .depth = venue->book_depth};
     memcpy(slot->id, id, id_len);
     tw_status status = intern_slot(venue, slot, symbol, symbol_len);
     if (status != TW_OK) {
@@ -389,7 +390,7 @@ static void reset_stream(twi_stream *stream)
 {
     stream->state = stream->wanted ? TWI_STREAM_OWED : TWI_STREAM_OFF;
     stream->last_ns = 0;
-    stream->silent = false;
+    stream->alone = false;
 }
 
 static void reset_book(twi_venue *venue, twi_slot *slot)

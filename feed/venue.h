@@ -44,7 +44,8 @@ typedef enum twi_stream_state {
 typedef struct twi_stream {
     uint8_t state;
     bool wanted;      /* after leaving: come back (repair) or stay away (unwatch) */
-    bool silent;      /* reported as stale */
+    bool alone;       /* was refused together with others: goes alone next time */
+    bool listed;      /* by the venue's last list of what is subscribed */
     uint32_t request; /* id of the message that carried it */
     int64_t sent_ns;
     int64_t last_ns;    /* last data; 0: none since link_up */
@@ -66,6 +67,7 @@ typedef struct twi_slot {
     int64_t fetch_ns;    /* FETCH owed: not before; under way: sent */
     uint64_t seq;        /* last venue sequence of the book */
     uint64_t tag;        /* the venue's own use */
+    uint32_t depth;      /* levels per side where the venue leaves the cut to us */
     tw_decimal quote[4]; /* merged ticker where the venue sends only what changed: bid, amount, ask, amount */
     twi_stream streams[TWI_STREAM_COUNT];
     twi_book book;
@@ -212,6 +214,13 @@ void twi_venue_ack_request(twi_venue *venue, uint32_t request, bool accepted, in
 /* ... one stream. */
 void twi_venue_ack_stream(twi_venue *venue, twi_slot *slot, tw_channel channel, bool accepted, int64_t now_ns,
                           tw_sink *sink);
+/* An error that carries no id: refuses the streams of the symbols that its text names. */
+void twi_venue_refuse_named(twi_venue *venue, uint32_t link, const char *text, size_t len, int64_t now_ns,
+                            tw_sink *sink);
+/* A venue that answers with all that is subscribed: open, list() each, close. What was not listed has ended. */
+void twi_venue_list_open(twi_venue *venue, uint32_t link);
+void twi_venue_list_stream(twi_venue *venue, uint32_t link, const char *id, size_t id_len, tw_channel channel);
+void twi_venue_list_close(twi_venue *venue, uint32_t link);
 /* ... the end of one stream. */
 void twi_venue_left_stream(twi_venue *venue, twi_slot *slot, tw_channel channel);
 /* A frame that goes out on the link before all else (a pong). */
@@ -229,7 +238,18 @@ static inline void twi_stream_touch(twi_stream *stream, int64_t now_ns)
         stream->state = TWI_STREAM_ON;
 }
 
+/* Writes the ids of slots as JSON strings with commas. */
+void twi_write_ids(twi_text *out, twi_slot *const *slots, uint32_t count);
+
 /* ---- repair (venue_join.c) ---- */
+
+/* A delta on a venue whose snapshots come in the stream: counts it; false: there is no snapshot to apply it to. */
+static inline bool twi_venue_delta_usable(twi_slot *slot)
+{
+    slot->stats.deltas++;
+    slot->stats.stale += !slot->synced;
+    return slot->synced;
+}
 
 /* The book is not what the venue has: says so and starts the repair. from, to: see tw_reason. Returns TW_GAP, or
  * TW_RELINK if only a new connection helps. */

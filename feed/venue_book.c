@@ -77,7 +77,7 @@ tw_status twi_update_abort(twi_update *update)
 void twi_update_cut(twi_update *update)
 {
     twi_book *book = &update->slot->book;
-    uint32_t depth = update->venue->book_depth;
+    uint32_t depth = update->slot->depth;
     if (!update->venue->traits->book_cut)
         return;
     for (twi_side side = TWI_BID; side <= TWI_ASK; side++) {

@@ -33,6 +33,15 @@ void twi_venue_error(twi_venue *venue, const char *text, size_t len)
     venue->stats.error_text[len] = 0;
 }
 
+void twi_write_ids(twi_text *out, twi_slot *const *slots, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        twi_text_put(out, i == 0 ? "\"" : ",\"");
+        twi_text_bytes(out, slots[i]->id, slots[i]->id_len);
+        twi_text_put(out, "\"");
+    }
+}
+
 static size_t take_owed(twi_link *link, uint8_t *out, size_t out_cap)
 {
     size_t len = strlen(link->owed);
@@ -51,8 +60,13 @@ static uint32_t collect(twi_venue *venue, uint32_t link, int channel, twi_stream
     uint32_t count = 0;
     for (uint32_t i = 0; i < venue->slot_count && count < venue->traits->batch_max; i++) {
         twi_slot *slot = &venue->slots[i];
-        if (slot->link == link && slot->streams[channel].state == state)
-            batch[count++] = slot;
+        if (slot->link != link || slot->streams[channel].state != state)
+            continue;
+        if (slot->streams[channel].alone && count > 0)
+            continue;
+        batch[count++] = slot;
+        if (slot->streams[channel].alone)
+            break;
     }
     return count;
 }
@@ -148,14 +162,80 @@ void twi_venue_ack_stream(twi_venue *venue, twi_slot *slot, tw_channel channel, 
         twi_venue_set_state(venue, slot, TW_STATE_STALE, TW_REASON_REJECTED, 0, 0, now_ns, sink);
 }
 
+static bool asked_by(const twi_stream *stream, uint32_t request)
+{
+    return (stream->state == TWI_STREAM_SENT || stream->state == TWI_STREAM_LEAVING) && stream->request == request;
+}
+
+/* A message with several streams was refused as a whole: each goes alone, so that only the bad one stays out. */
+static void send_alone(twi_stream *stream)
+{
+    stream->alone = true;
+    if (stream->state == TWI_STREAM_SENT)
+        stream->state = TWI_STREAM_OWED;
+    else
+        stream->state = stream->wanted ? TWI_STREAM_OWED : TWI_STREAM_OFF;
+}
+
 void twi_venue_ack_request(twi_venue *venue, uint32_t request, bool accepted, int64_t now_ns, tw_sink *sink)
 {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < venue->slot_count; i++) {
+        for (int channel = 0; channel < TWI_STREAM_COUNT; channel++)
+            count += asked_by(&venue->slots[i].streams[channel], request);
+    }
     for (uint32_t i = 0; i < venue->slot_count; i++) {
         for (int channel = 0; channel < TWI_STREAM_COUNT; channel++) {
             twi_stream *stream = &venue->slots[i].streams[channel];
-            bool asked = stream->state == TWI_STREAM_SENT || stream->state == TWI_STREAM_LEAVING;
-            if (asked && stream->request == request)
+            if (!asked_by(stream, request))
+                continue;
+            if (!accepted && count > 1)
+                send_alone(stream);
+            else
                 twi_venue_ack_stream(venue, &venue->slots[i], (tw_channel)channel, accepted, now_ns, sink);
+        }
+    }
+}
+
+void twi_venue_refuse_named(twi_venue *venue, uint32_t link, const char *text, size_t len, int64_t now_ns,
+                            tw_sink *sink)
+{
+    for (uint32_t i = 0; i < venue->slot_count; i++) {
+        twi_slot *slot = &venue->slots[i];
+        if (slot->link != link || memmem(text, len, slot->id, slot->id_len) == NULL)
+            continue;
+        for (int channel = 0; channel < TWI_STREAM_COUNT; channel++) {
+            if (slot->streams[channel].state == TWI_STREAM_SENT)
+                twi_venue_ack_stream(venue, slot, (tw_channel)channel, false, now_ns, sink);
+        }
+    }
+}
+
+void twi_venue_list_open(twi_venue *venue, uint32_t link)
+{
+    for (uint32_t i = 0; i < venue->slot_count; i++) {
+        for (int channel = 0; channel < TWI_STREAM_COUNT && venue->slots[i].link == link; channel++)
+            venue->slots[i].streams[channel].listed = false;
+    }
+}
+
+void twi_venue_list_stream(twi_venue *venue, uint32_t link, const char *id, size_t id_len, tw_channel channel)
+{
+    twi_slot *slot = twi_venue_find(venue, venue->links[link].group, id, id_len);
+    if (slot == NULL)
+        return;
+    slot->streams[channel].listed = true;
+    if (slot->streams[channel].state == TWI_STREAM_SENT)
+        slot->streams[channel].state = TWI_STREAM_ON;
+}
+
+void twi_venue_list_close(twi_venue *venue, uint32_t link)
+{
+    for (uint32_t i = 0; i < venue->slot_count; i++) {
+        twi_slot *slot = &venue->slots[i];
+        for (int channel = 0; channel < TWI_STREAM_COUNT && slot->link == link; channel++) {
+            if (!slot->streams[channel].listed)
+                twi_venue_left_stream(venue, slot, (tw_channel)channel);
         }
     }
 }
