@@ -60,7 +60,7 @@ TW_MUST_USE tw_status twi_capture_create(const char *path, const twi_capture_opt
 TW_MUST_USE tw_status twi_capture_events(twi_capture_writer *writer, const tw_symbols *symbols, const tw_event *events,
                                          size_t count);
 TW_MUST_USE tw_status twi_capture_frame(twi_capture_writer *writer, const twi_frame *frame);
-/* The recorder missed `count` events here. */
+/* The recorder missed `count` events here; 0: nobody knows how many. */
 TW_MUST_USE tw_status twi_capture_loss(twi_capture_writer *writer, int64_t recv_ns, uint64_t count);
 /* Puts what is buffered into the kernel, as a block; in the middle of a group it waits. Call it once a second or so. */
 TW_MUST_USE tw_status twi_capture_flush(twi_capture_writer *writer);
@@ -78,7 +78,7 @@ typedef struct twi_capture_reader twi_capture_reader;
 typedef enum twi_capture_record_kind {
     TWI_CAPTURE_EVENTS = 1, /* events[0..count) */
     TWI_CAPTURE_FRAME = 2,  /* frame */
-    TWI_CAPTURE_LOSS = 3    /* count events were missed by the recorder, at recv_ns */
+    TWI_CAPTURE_LOSS = 3    /* count events (0: nobody knows) were missed by the recorder, at recv_ns */
 } twi_capture_record_kind;
 
 typedef struct twi_capture_record {

@@ -1,4 +1,4 @@
-/* replay.c - plays the events of a capture. */
+/* replay.c - opens what there is to play, keeps the pace, and plays the events of a capture. */
 #include "feed/replay.h"
 
 #include <stdio.h>
@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "engine/base/assert.h"
-
-enum { ORIGINAL_SPEED_PERMILLE = 1000 };
+#include "feed/replay_pace.h"
+#include "tickwire/decimal.h"
 
 typedef struct replay {
     twi_replay_options options;
@@ -18,13 +18,12 @@ typedef struct replay {
     uint64_t map_changes;   /* of the reader, when the map was made */
     const tw_event *events; /* what is left of the current run */
     uint64_t event_count;
-    uint64_t loss_count; /* a loss to be told next, to `loss_at` and those behind it */
+    int has_loss;        /* to be told next, to instrument number `loss_at` of the capture and those behind it */
+    uint64_t loss_count; /* 0: nobody knows */
     uint32_t loss_at;
     int64_t loss_ns;
-    int64_t origin_ns; /* recorded time of the first event; 0: not known yet */
-    int64_t start_ns;  /* when that one is due; 0: not known yet */
-    int64_t due_ns;    /* of the last group: time does not run backward */
-    uint32_t pass;     /* 0, 1, .. repeat_count - 1 */
+    twi_replay_pace pace;
+    uint32_t pass; /* 0, 1, .. repeat_count - 1 */
     int is_in_group;
     int has_ended;
     twi_replay_stats stats;
@@ -61,42 +60,7 @@ static uint32_t instrument_of(const replay *it, const tw_event *event)
     return event->instrument < it->map_cap ? it->map[event->instrument] : TW_INSTRUMENT_NONE;
 }
 
-/* ---- time ---- */
-
-/* (recorded - origin) / speed, exact and without overflow for spans of many years. */
-static int64_t scaled(const replay *it, int64_t span_ns)
-{
-    int64_t speed = it->options.speed_permille;
-    if (speed == ORIGINAL_SPEED_PERMILLE)
-        return span_ns;
-    return span_ns / speed * ORIGINAL_SPEED_PERMILLE + span_ns % speed * ORIGINAL_SPEED_PERMILLE / speed;
-}
-
-static int is_paced(const replay *it)
-{
-    return it->options.speed_permille != TWI_REPLAY_FULL_SPEED;
-}
-
-static int64_t due_of(replay *it, int64_t recv_ns, int64_t now_ns)
-{
-    if (!is_paced(it))
-        return now_ns;
-    if (it->origin_ns == 0)
-        it->origin_ns = recv_ns;
-    int64_t span_ns = recv_ns > it->origin_ns ? recv_ns - it->origin_ns : 0;
-    int64_t due_ns = it->start_ns + scaled(it, span_ns);
-    if (due_ns > it->due_ns)
-        it->due_ns = due_ns;
-    return it->due_ns;
-}
-
 /* ---- the next thing to put ---- */
-
-static int is_wanted(const replay *it, const tw_event *event)
-{
-    return (it->options.from_ns == 0 || event->recv_ns >= it->options.from_ns) &&
-           (it->options.until_ns == 0 || event->recv_ns < it->options.until_ns);
-}
 
 static void end(replay *it, tw_status failure)
 {
@@ -109,8 +73,7 @@ static void begin_pass(replay *it)
     tw_status status = twi_capture_seek(it->reader, it->options.from_ns ? it->options.from_ns : INT64_MIN);
     it->event_count = 0;
     it->is_in_group = 0;
-    it->origin_ns = 0;
-    it->start_ns = it->due_ns;
+    twi_replay_pace_again(&it->pace);
     if (status != TW_OK)
         end(it, status);
 }
@@ -134,6 +97,7 @@ static void read_record(replay *it)
         it->events = record.events;
         it->event_count = record.count;
     } else if (record.kind == TWI_CAPTURE_LOSS) {
+        it->has_loss = 1;
         it->loss_count = record.count;
         it->loss_at = 0;
         it->loss_ns = record.recv_ns;
@@ -186,15 +150,15 @@ static size_t put_loss(replay *it, tw_sink *sink)
     uint32_t instrument = it->loss_at < it->map_cap ? it->map[it->loss_at] : TW_INSTRUMENT_NONE;
     uint64_t count = it->loss_count;
     if (++it->loss_at >= it->map_cap)
-        it->loss_count = 0;
+        it->has_loss = 0;
     if (instrument == TW_INSTRUMENT_NONE)
         return 0;
     *tw_sink_claim(sink) = (tw_event){
         .instrument = instrument,
         .kind = TW_EVENT_STATUS,
         .flags = TW_FLAG_FIRST | TW_FLAG_LAST,
-        .recv_ns = it->options.rebases_recv ? it->due_ns : it->loss_ns,
-        .u.status = {.state = TW_STATE_GAP, .reason = TW_REASON_RING_LAPPED, .from = 1, .to = count},
+        .recv_ns = it->options.rebases_recv ? it->pace.due_ns : it->loss_ns,
+        .u.status = {.state = TW_STATE_GAP, .reason = TW_REASON_RING_LAPPED, .from = count != 0, .to = count},
     };
     tw_sink_commit(sink);
     return 1;
@@ -203,7 +167,7 @@ static size_t put_loss(replay *it, tw_sink *sink)
 /* Puts what comes next if it is due and fits; returns 0 if not, with *next_ns said. */
 static int put_next(replay *it, int64_t now_ns, size_t event_max, tw_sink *sink, size_t *count, int64_t *next_ns)
 {
-    if (it->loss_count != 0) {
+    if (it->has_loss) {
         if (*count >= event_max && *count != 0)
             return 0;
         *count += put_loss(it, sink);
@@ -215,12 +179,12 @@ static int put_next(replay *it, int64_t now_ns, size_t event_max, tw_sink *sink,
     }
     size_t len = group_len(it);
     if (!it->is_in_group) {
-        if (!is_wanted(it, &it->events[0])) {
+        if (!twi_replay_is_wanted(&it->options, it->events[0].recv_ns)) {
             it->events += len;
             it->event_count -= len;
             return 1;
         }
-        int64_t due_ns = due_of(it, it->events[0].recv_ns, now_ns);
+        int64_t due_ns = twi_replay_pace_due(&it->pace, it->events[0].recv_ns, now_ns);
         if (due_ns > now_ns) {
             *next_ns = due_ns;
             return 0;
@@ -228,7 +192,7 @@ static int put_next(replay *it, int64_t now_ns, size_t event_max, tw_sink *sink,
         if (*count != 0 && *count + len > event_max)
             return 0;
     }
-    *count += put_group(it, len, is_paced(it) ? it->due_ns : now_ns, sink);
+    *count += put_group(it, len, it->pace.due_ns, sink);
     return 1;
 }
 
@@ -236,8 +200,7 @@ static size_t replay_step(void *state, int64_t now_ns, size_t event_max, tw_sink
 {
     replay *it = state;
     size_t count = 0;
-    if (it->start_ns == 0)
-        it->start_ns = now_ns;
+    twi_replay_pace_start(&it->pace, now_ns);
     *next_ns = now_ns;
     while (!it->has_ended && put_next(it, now_ns, event_max, sink, &count, next_ns)) {
     }
@@ -258,32 +221,24 @@ static void replay_fini(void *state)
 
 static const tw_source_ops replay_ops = {.name = "replay", .step = replay_step, .fini = replay_fini};
 
-static tw_status open_on(twi_capture_reader *reader, const twi_replay_options *options, tw_symbols *symbols,
-                         tw_source *out, char *error, size_t error_cap)
+static tw_status open_events(twi_capture_reader *reader, const twi_replay_options *options, tw_symbols *symbols,
+                             tw_source *out, char *error, size_t error_cap)
 {
     replay *it = calloc(1, sizeof(*it));
     if (!it) {
+        snprintf(error, error_cap, "no memory for a replay");
         twi_capture_reader_close(reader);
         return TW_NO_MEMORY;
     }
     it->options = *options;
     it->reader = reader;
     it->symbols = symbols;
-    if (it->options.speed_permille == 0)
-        it->options.speed_permille = ORIGINAL_SPEED_PERMILLE;
-    it->start_ns = it->due_ns = options->start_ns;
-    tw_status status = twi_capture_survey(reader);
-    if (status == TW_OK && twi_capture_get_info(reader)->event_count == 0) {
-        snprintf(error, error_cap, "the capture holds no events");
-        status = TW_NOT_SUPPORTED;
-    } else if (status == TW_OK) {
-        status = map_instruments(it);
-        if (status == TW_OK && options->from_ns != 0)
-            status = twi_capture_seek(reader, options->from_ns);
-        if (status != TW_OK)
-            snprintf(error, error_cap, "the instruments of the capture: %s", tw_status_name(status));
-    }
+    twi_replay_pace_init(&it->pace, options);
+    tw_status status = map_instruments(it);
+    if (status == TW_OK && options->from_ns != 0)
+        status = twi_capture_seek(reader, options->from_ns);
     if (status != TW_OK) {
+        snprintf(error, error_cap, "the instruments of the capture: %s", tw_status_name(status));
         replay_fini(it);
         return status;
     }
@@ -296,25 +251,58 @@ tw_status twi_replay_open(const char *path, const twi_replay_options *options, t
 {
     twi_capture_reader *reader;
     tw_status status = twi_capture_open(path, &reader, error, error_cap);
-    return status == TW_OK ? open_on(reader, options, symbols, out, error, error_cap) : status;
+    if (status == TW_OK) {
+        status = twi_capture_survey(reader);
+        if (status == TW_OK && twi_capture_get_info(reader)->event_count != 0)
+            return open_events(reader, options, symbols, out, error, error_cap);
+        twi_capture_reader_close(reader);
+    }
+    /* A folder cannot be opened as a capture; whatever else is wrong with the path is said again. */
+    if (status == TW_OK || status == TW_NOT_SUPPORTED || status == TW_IO)
+        return twi_replay_frames_open(path, options, symbols, out, error, error_cap);
+    return status;
 }
 
-tw_status twi_replay_open_bytes(const uint8_t *bytes, size_t len, const twi_replay_options *options,
-                                tw_symbols *symbols, tw_source *out, char *error, size_t error_cap)
+tw_status twi_replay_parse_speed(const char *text, uint32_t *speed_permille)
 {
-    twi_capture_reader *reader;
-    tw_status status = twi_capture_open_bytes(bytes, len, &reader, error, error_cap);
-    return status == TW_OK ? open_on(reader, options, symbols, out, error, error_cap) : status;
+    tw_decimal speed;
+    int64_t permille;
+    *speed_permille = TWI_REPLAY_ORIGINAL_PERMILLE;
+    if (strcmp(text, "original") == 0)
+        return TW_OK;
+    if (strcmp(text, "max") == 0) {
+        *speed_permille = TWI_REPLAY_FULL_SPEED;
+        return TW_OK;
+    }
+    if (tw_decimal_parse(text, strlen(text), &speed) != TW_OK || tw_decimal_rescale(speed, -3, &permille) != TW_OK ||
+        permille < 1 || permille >= TWI_REPLAY_FULL_SPEED)
+        return TW_MALFORMED;
+    *speed_permille = (uint32_t)permille;
+    return TW_OK;
 }
 
 const twi_replay_stats *twi_replay_get_stats(const tw_source *source)
 {
+    const twi_replay_stats *of_frames = twi_replay_frames_stats(source);
+    if (of_frames)
+        return of_frames;
     TWI_ASSERT(source->ops == &replay_ops);
     return &((const replay *)source->state)->stats;
 }
 
 const twi_capture_info *twi_replay_get_info(const tw_source *source)
 {
-    TWI_ASSERT(source->ops == &replay_ops);
+    if (source->ops != &replay_ops)
+        return NULL;
     return twi_capture_get_info(((const replay *)source->state)->reader);
+}
+
+const twi_player *twi_replay_get_player(const tw_source *source)
+{
+    return twi_replay_frames_player(source);
+}
+
+const twi_recording_stats *twi_replay_get_recording_stats(const tw_source *source)
+{
+    return twi_replay_frames_recording(source);
 }
