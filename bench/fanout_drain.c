@@ -45,6 +45,7 @@ typedef struct options {
     uint32_t connection_count;
     double duration_s, warmup_s;
     int core;
+    int sender_pid; /* 0: not told */
     bool json;
 } options;
 
@@ -70,7 +71,7 @@ typedef struct drain {
     bool is_unix;
     int epoll;
     connection *connections;
-    uint32_t open_count;
+    uint32_t open_count, upgraded_count;
     frame_counter first;
     bool measuring;
     uint64_t bytes, receives;
@@ -207,6 +208,7 @@ static void answer_read(drain *d, connection *c)
         c->tail = c->tail << 8 | byte;
         c->upgraded = c->tail == HEAD_END;
     }
+    d->upgraded_count++;
     if (memcmp(c->answer, "HTTP/1.1 101", ANSWER_HEAD_BYTES) == 0)
         return;
     fprintf(stderr, "fanout_drain: the upgrade was refused: %.*s\n", ANSWER_HEAD_BYTES, c->answer);
@@ -267,7 +269,7 @@ static void upgrade_send(const drain *d, int fd)
         die("upgrade");
 }
 
-/* One after the other, while those that are connected are drained already. */
+/* All at once: a server at saturation takes its time to answer, and those that it has answered must be drained. */
 static void connections_open(drain *d)
 {
     int64_t end_ns = now_ns() + CONNECT_TIMEOUT_S * NS_PER_S;
@@ -280,12 +282,14 @@ static void connections_open(drain *d)
         if (epoll_ctl(d->epoll, EPOLL_CTL_ADD, c->fd, &event))
             die("epoll_ctl");
         d->open_count++;
-        while (!c->upgraded && c->fd >= 0 && now_ns() < end_ns)
-            drain_once(d);
-        if (!c->upgraded) {
-            fprintf(stderr, "fanout_drain: connection %" PRIu32 " was not answered\n", i);
-            exit(1);
-        }
+    }
+    while (d->upgraded_count < d->options.connection_count && d->open_count > 0 && now_ns() < end_ns &&
+           !atomic_load(&stopping))
+        drain_once(d);
+    if (d->upgraded_count < d->options.connection_count) {
+        fprintf(stderr, "fanout_drain: %" PRIu32 " of %" PRIu32 " connections were answered\n", d->upgraded_count,
+                d->options.connection_count);
+        exit(1);
     }
 }
 
@@ -297,10 +301,22 @@ static double cpu_s(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static void report(const drain *d, double elapsed_s, double busy_s)
+/* CPU time of another process so far; 0 if it cannot be told. */
+static double sender_cpu_s(const drain *d)
+{
+    clockid_t clock;
+    struct timespec time;
+    if (d->options.sender_pid == 0 || clock_getcpuclockid(d->options.sender_pid, &clock) != 0 ||
+        clock_gettime(clock, &time) != 0)
+        return 0;
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static void report(const drain *d, double elapsed_s, double busy_s, double sender_s)
 {
     double frame_bytes = d->first.frames ? (double)d->first.bytes / (double)d->first.frames : 0;
     double deliveries = frame_bytes > 0 ? (double)d->bytes / frame_bytes : 0;
+    double per_cpu_s = sender_s > 0 ? deliveries / sender_s : 0;
     uint64_t least = UINT64_MAX, most = 0;
     for (uint32_t i = 0; i < d->options.connection_count; i++) {
         if (d->connections[i].bytes < least)
@@ -312,14 +328,16 @@ static void report(const drain *d, double elapsed_s, double busy_s)
         d->options.json
             ? "{\"connections\":%" PRIu32 ",\"open\":%" PRIu32 ",\"elapsed_s\":%.3f,\"deliveries_per_s\":%.0f,"
               "\"messages_per_s\":%.0f,\"bytes_per_s\":%.0f,\"frame_bytes\":%.2f,\"bytes_per_receive\":%.0f,"
-              "\"least_to_most\":%.4f,\"cpu_percent\":%.1f}\n"
+              "\"least_to_most\":%.4f,\"cpu_percent\":%.1f,\"sender_cpu_percent\":%.1f,"
+              "\"deliveries_per_sender_cpu_s\":%.0f}\n"
             : "connections       %" PRIu32 "\nstill open        %" PRIu32
               "\nelapsed           %.3f s\ndeliveries/s      %.0f\nmessages/s        %.0f\nbytes/s           %.0f\n"
-              "frame bytes       %.2f\nbytes/receive     %.0f\nleast/most bytes  %.4f\nbusy              %.1f %%\n";
+              "frame bytes       %.2f\nbytes/receive     %.0f\nleast/most bytes  %.4f\nbusy              %.1f %%\n"
+              "sender busy       %.1f %%\nper sender cpu s  %.0f\n";
     printf(format, d->options.connection_count, d->open_count, elapsed_s, deliveries / elapsed_s,
            (double)d->first.frames / elapsed_s, (double)d->bytes / elapsed_s, frame_bytes,
            d->receives ? (double)d->bytes / (double)d->receives : 0, most ? (double)least / (double)most : 0,
-           100 * busy_s / elapsed_s);
+           100 * busy_s / elapsed_s, 100 * sender_s / elapsed_s, per_cpu_s);
 }
 
 /* ---- options ---- */
@@ -332,6 +350,8 @@ static const char help[] =
     "  --warmup S        seconds before counting                   [1]\n"
     "  --duration S      seconds of counting                       [5]\n"
     "  --core C          pin to this core                          [not pinned]\n"
+    "  --sender-pid PID  also count deliveries per second of that process's CPU time: what it can do on a shared "
+    "machine\n"
     "  --json            report as one line of JSON\n"
     "exit code: 0, or 1 if a connection ended before the time was over.\n";
 
@@ -348,11 +368,15 @@ static double number(const char *text, double least, double most, const char *na
 
 static options options_parse(int argc, char **argv)
 {
-    static const struct option long_options[] = {
-        {"connect", required_argument, 0, 'c'}, {"target", required_argument, 0, 't'},
-        {"warmup", required_argument, 0, 'w'},  {"duration", required_argument, 0, 'd'},
-        {"core", required_argument, 0, 'p'},    {"json", no_argument, 0, 'j'},
-        {"help", no_argument, 0, 'h'},          {0, 0, 0, 0}};
+    static const struct option long_options[] = {{"connect", required_argument, 0, 'c'},
+                                                 {"target", required_argument, 0, 't'},
+                                                 {"warmup", required_argument, 0, 'w'},
+                                                 {"duration", required_argument, 0, 'd'},
+                                                 {"core", required_argument, 0, 'p'},
+                                                 {"json", no_argument, 0, 'j'},
+                                                 {"sender-pid", required_argument, 0, 's'},
+                                                 {"help", no_argument, 0, 'h'},
+                                                 {0, 0, 0, 0}};
     options o = {.connect = "127.0.0.1:9001",
                  .target = "/v1/stream?channels=trade,quote&symbols=sim:*",
                  .connection_count = 100,
@@ -375,6 +399,8 @@ static options options_parse(int argc, char **argv)
             o.duration_s = number(optarg, 0.001, 1e6, "--duration");
         else if (key == 'p')
             o.core = (int)number(optarg, 0, 1023, "--core");
+        else if (key == 's')
+            o.sender_pid = (int)number(optarg, 1, INT32_MAX, "--sender-pid");
         else if (key == 'j')
             o.json = true;
         else if (key == 'h') {
@@ -426,7 +452,8 @@ int main(int argc, char **argv)
     d.measuring = true;
     int64_t begin_ns = now_ns();
     double busy_s = cpu_s();
+    double sender_s = sender_cpu_s(&d);
     drain_for(&d, d.options.duration_s);
-    report(&d, (double)(now_ns() - begin_ns) / 1e9, cpu_s() - busy_s);
+    report(&d, (double)(now_ns() - begin_ns) / 1e9, cpu_s() - busy_s, sender_cpu_s(&d) - sender_s);
     return d.open_count == d.options.connection_count ? 0 : 1;
 }
