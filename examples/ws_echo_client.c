@@ -185,6 +185,7 @@ int main(int argc, char **argv)
         return 1;
     }
     printf("loop: %s\n", text);
+    fflush(stdout);
     signal(SIGPIPE, SIG_IGN);
     int code = run(&self, &chosen);
     self.loop->ops->close_loop(self.loop);
