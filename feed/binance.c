@@ -501,20 +501,7 @@ static void read_market(twi_json *json, tw_market_fn fn, void *owner)
 
 static tw_status markets_parse(const uint8_t *body, size_t body_len, tw_market_fn fn, void *owner)
 {
-    twi_json json;
-    twi_json_slice key;
-    twi_json_init(&json, body, body_len);
-    twi_json_enter_object(&json);
-    while (twi_json_next_member(&json, &key)) {
-        if (!TWI_JSON_IS(key, "symbols")) {
-            twi_json_skip(&json);
-            continue;
-        }
-        twi_json_enter_array(&json);
-        while (twi_json_next_item(&json))
-            read_market(&json, fn, owner);
-    }
-    return twi_json_end(&json);
+    return twi_market_list(body, body_len, "symbols", read_market, fn, owner);
 }
 
 static tw_status spot_markets_request(const tw_feed_config *config, uint32_t page, tw_request *request)

@@ -289,13 +289,6 @@ static tw_status on_message(twi_venue *venue, uint32_t link, int64_t recv_ns, co
     return events.status == TW_OK ? status : TW_MALFORMED;
 }
 
-static tw_status on_response(twi_venue *venue, int64_t recv_ns, const tw_response *response, tw_sink *sink)
-{
-    (void)recv_ns;
-    (void)sink;
-    return twi_venue_take_markets(venue, response->body, response->body_len);
-}
-
 /* Without heartbeats a channel that is quiet for a minute is closed. */
 static void link_up(twi_venue *venue, uint32_t link, int64_t now_ns, const char *url)
 {
@@ -373,20 +366,7 @@ static void read_market(twi_json *json, tw_market_fn fn, void *owner)
 
 static tw_status markets_parse(const uint8_t *body, size_t body_len, tw_market_fn fn, void *owner)
 {
-    twi_json json;
-    twi_json_slice key;
-    twi_json_init(&json, body, body_len);
-    twi_json_enter_object(&json);
-    while (twi_json_next_member(&json, &key)) {
-        if (!TWI_JSON_IS(key, "products")) {
-            twi_json_skip(&json);
-            continue;
-        }
-        twi_json_enter_array(&json);
-        while (twi_json_next_item(&json))
-            read_market(&json, fn, owner);
-    }
-    return twi_json_end(&json);
+    return twi_market_list(body, body_len, "products", read_market, fn, owner);
 }
 
 static tw_status markets_request(const tw_feed_config *config, uint32_t page, tw_request *request)
@@ -415,8 +395,7 @@ static const twi_venue_traits TRAITS = {.ops = &twi_feed_coinbase,
                                         .symbol_of_id = symbol_of_id,
                                         .link_up = link_up,
                                         .write_streams = write_streams,
-                                        .message = on_message,
-                                        .response = on_response};
+                                        .message = on_message};
 
 static size_t state_size(const tw_feed_config *config)
 {

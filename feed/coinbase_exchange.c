@@ -204,13 +204,6 @@ static tw_status on_message(twi_venue *venue, uint32_t link, int64_t recv_ns, co
     return ticker ? on_ticker(slot, &m, recv_ns, sink) : on_trade(slot, &m, last_match, recv_ns, sink);
 }
 
-static tw_status on_response(twi_venue *venue, int64_t recv_ns, const tw_response *response, tw_sink *sink)
-{
-    (void)recv_ns;
-    (void)sink;
-    return twi_venue_take_markets(venue, response->body, response->body_len);
-}
-
 static void write_streams(twi_venue *venue, uint32_t link, bool subscribe, tw_channel channel, twi_slot *const *slots,
                           uint32_t count, uint32_t request, twi_text *out)
 {
@@ -270,12 +263,7 @@ static void read_market(twi_json *json, tw_market_fn fn, void *owner)
 
 static tw_status markets_parse(const uint8_t *body, size_t body_len, tw_market_fn fn, void *owner)
 {
-    twi_json json;
-    twi_json_init(&json, body, body_len);
-    twi_json_enter_array(&json);
-    while (twi_json_next_item(&json))
-        read_market(&json, fn, owner);
-    return twi_json_end(&json);
+    return twi_market_list(body, body_len, NULL, read_market, fn, owner);
 }
 
 static tw_status markets_request(const tw_feed_config *config, uint32_t page, tw_request *request)
@@ -303,8 +291,7 @@ static const twi_venue_traits TRAITS = {.ops = &twi_feed_coinbase_exchange,
                                         .id_of_symbol = id_of_symbol,
                                         .symbol_of_id = symbol_of_id,
                                         .write_streams = write_streams,
-                                        .message = on_message,
-                                        .response = on_response};
+                                        .message = on_message};
 
 static size_t state_size(const tw_feed_config *config)
 {

@@ -303,13 +303,6 @@ static tw_status on_message(twi_venue *venue, uint32_t link, int64_t recv_ns, co
     return twi_json_peek(&json) == TWI_JSON_ARRAY ? on_array(&m, &json) : on_object(&m, &json);
 }
 
-static tw_status on_response(twi_venue *venue, int64_t recv_ns, const tw_response *response, tw_sink *sink)
-{
-    (void)recv_ns;
-    (void)sink;
-    return twi_venue_take_markets(venue, response->body, response->body_len);
-}
-
 static void write_streams(twi_venue *venue, uint32_t link, bool subscribe, tw_channel channel, twi_slot *const *slots,
                           uint32_t count, uint32_t request, twi_text *out)
 {
@@ -372,8 +365,7 @@ static const twi_venue_traits TRAITS = {.ops = &twi_feed_kraken_v1,
                                         .symbol_of_id = symbol_of_id,
                                         .write_streams = write_streams,
                                         .write_ping = write_ping,
-                                        .message = on_message,
-                                        .response = on_response};
+                                        .message = on_message};
 
 static size_t state_size(const tw_feed_config *config)
 {

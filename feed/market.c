@@ -185,3 +185,30 @@ tw_status twi_market_request(const tw_feed_config *config, const char *rest_url,
     twi_text_put(&url, path);
     return twi_text_end(&url) ? TW_OK : TW_TOO_BIG;
 }
+
+static void read_list(twi_json *json, twi_market_reader read, tw_market_fn fn, void *owner)
+{
+    twi_json_enter_array(json);
+    while (twi_json_next_item(json))
+        read(json, fn, owner);
+}
+
+tw_status twi_market_list(const uint8_t *body, size_t body_len, const char *member, twi_market_reader read,
+                          tw_market_fn fn, void *owner)
+{
+    twi_json json;
+    twi_json_slice key;
+    twi_json_init(&json, body, body_len);
+    if (member == NULL) {
+        read_list(&json, read, fn, owner);
+        return twi_json_end(&json);
+    }
+    twi_json_enter_object(&json);
+    while (twi_json_next_member(&json, &key)) {
+        if (twi_json_equal(key, member, strlen(member)))
+            read_list(&json, read, fn, owner);
+        else
+            twi_json_skip(&json);
+    }
+    return twi_json_end(&json);
+}

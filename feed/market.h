@@ -54,6 +54,11 @@ void twi_market_code(char *to, size_t cap, const twi_code *codes, twi_json_slice
 /* 10^-digits, the tick size of a venue that gives a number of decimals. */
 tw_decimal twi_market_tick(int64_t digits);
 
+/* Reads the array `member` of an object (the whole text if it is NULL), each item through `read`. */
+typedef void (*twi_market_reader)(twi_json *json, tw_market_fn fn, void *owner);
+tw_status twi_market_list(const uint8_t *body, size_t body_len, const char *member, twi_market_reader read,
+                          tw_market_fn fn, void *owner);
+
 /* The request of a venue whose whole market list is one page; TW_EMPTY for the others. */
 tw_status twi_market_request(const tw_feed_config *config, const char *rest_url, const char *path, uint32_t page,
                              tw_request *request);

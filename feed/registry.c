@@ -4,6 +4,7 @@
 static const tw_feed_ops *const FEEDS[] = {
     &twi_feed_binance,  &twi_feed_binanceusdm, &twi_feed_coinbase_exchange,
     &twi_feed_coinbase, &twi_feed_kraken,      &twi_feed_kraken_v1,
+    &twi_feed_okx,      &twi_feed_bybit,
 };
 enum { FEED_COUNT = sizeof(FEEDS) / sizeof(*FEEDS) };
 
@@ -12,9 +13,14 @@ static const struct {
     const char *part;
     const tw_feed_ops *feed;
 } HOSTS[] = {
-    {"fstream.binance.com", &twi_feed_binanceusdm}, {"stream.binance.", &twi_feed_binance},
-    {"ws-feed.", &twi_feed_coinbase_exchange},      {"advanced-trade-ws.", &twi_feed_coinbase},
-    {"ws.kraken.com/v2", &twi_feed_kraken},         {"ws.kraken.com", &twi_feed_kraken_v1},
+    {"fstream.binance.com", &twi_feed_binanceusdm},
+    {"stream.binance.", &twi_feed_binance},
+    {"ws-feed.", &twi_feed_coinbase_exchange},
+    {"advanced-trade-ws.", &twi_feed_coinbase},
+    {"ws.kraken.com/v2", &twi_feed_kraken},
+    {"ws.kraken.com", &twi_feed_kraken_v1},
+    {".okx.com", &twi_feed_okx},
+    {"stream.bybit", &twi_feed_bybit},
 };
 
 const tw_feed_ops *tw_feed_find(const char *name, size_t name_len)

@@ -136,6 +136,7 @@ typedef struct twi_venue_traits {
     void (*write_book_url)(twi_venue *venue, const twi_slot *slot, twi_text *url);
     tw_status (*message)(twi_venue *venue, uint32_t link, int64_t recv_ns, const uint8_t *msg, size_t msg_len,
                          tw_sink *sink);
+    /* NULL: the venue is asked for nothing but its market list. */
     tw_status (*response)(twi_venue *venue, int64_t recv_ns, const tw_response *response, tw_sink *sink);
 } twi_venue_traits;
 

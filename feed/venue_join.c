@@ -242,6 +242,8 @@ tw_status twi_venue_on_response(void *state, int64_t recv_ns, const tw_response 
         venue->markets_ns = recv_ns;
         return twi_venue_take_markets(venue, response->body, response->body_len);
     }
+    if (venue->traits->response == NULL) /* recordings: nothing else is asked for */
+        return twi_venue_take_markets(venue, response->body, response->body_len);
     tw_status status = venue->traits->response(venue, recv_ns, response, sink);
     if (status == TW_MALFORMED && response->id != 0)
         request_failed(venue, recv_ns, response);

@@ -131,9 +131,14 @@ static void a_recording_gives_its_figures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RECORDING("binance-spot-2021oct"),      RECORDING("binance-spot-btcusdt-20240808"),
-        RECORDING("binance-usdm-2021jul"),      RECORDING("binance-usdm-ethusdt-20240808"),
-        RECORDING("coinbase-exchange-2021apr"), RECORDING("kraken-v1-2021apr17"),
+        RECORDING("binance-spot-2021oct"),
+        RECORDING("binance-spot-btcusdt-20240808"),
+        RECORDING("binance-usdm-2021jul"),
+        RECORDING("binance-usdm-ethusdt-20240808"),
+        RECORDING("coinbase-exchange-2021apr"),
+        RECORDING("kraken-v1-2021apr17"),
+        RECORDING("okx-v5-2022feb"),
+        RECORDING("bybit-v5-2026aug"),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
