@@ -14,7 +14,7 @@
 
 extern char **environ;
 
-enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, TEXT_MAX = 8192 };
+enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, TEXT_MAX = 8192, DESCRIPTORS_EXTRA = 64 };
 
 static _Atomic int stop_requested;
 
@@ -71,15 +71,22 @@ static void print_memory(const twi_settings *settings)
     fputs(text, stdout);
 }
 
-/* A connection needs a descriptor: takes what the hard limit allows, and says when that is too little. */
+/* A connection needs a descriptor, and io_uring wants room for two per place: takes what the hard limit allows, and
+ * says
+ * when that is too little. */
 static void raise_descriptor_limit(const twi_settings *settings, twi_logger *logger)
 {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)settings->limits.connections_max + 64;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+    rlim_t needed = (rlim_t)settings->limits.connections_max + DESCRIPTORS_EXTRA;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
-    limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max > wanted ? wanted : limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+    rlim_t wanted = 3 * needed;
+    if (limit.rlim_cur < wanted) {
+        limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max > wanted ? wanted : limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur < needed)
         twi_log(logger, TWI_LOG_WARN, "limits",
                 "limits.connections_max = %lld needs more than the %llu file descriptors allowed here: raise ulimit -n",
                 (long long)settings->limits.connections_max, (unsigned long long)limit.rlim_cur);

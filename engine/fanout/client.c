@@ -74,7 +74,7 @@ void twi_client_kill(twi_client *client)
     }
     twi_client_leave(client);
     if (client->counted) {
-        shard->stream_count--;
+        atomic_fetch_sub_explicit(&shard->stream_count, 1, memory_order_relaxed);
         twi_counter_subtract(shard->config.counters, TWI_COUNTER_CONNECTIONS_OPEN, 1);
         if (client->state == TWI_CLIENT_STREAM)
             twi_count(shard, TWI_COUNTER_CLOSES_1006, 1); /* RFC 6455 section 7.1.5: no close frame was sent */

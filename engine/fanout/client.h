@@ -130,7 +130,8 @@ struct twi_shard {
     twi_shard_config config;
     twi_client *clients;
     uint32_t client_count, client_capacity;
-    uint32_t stream_count; /* WebSocket connections that have not been killed */
+    _Atomic uint32_t stream_count;  /* WebSocket connections that have not been killed; read by the feed thread */
+    _Atomic uint32_t blocked_count; /* connections that wait until their socket is writable; likewise */
     twi_client *free_clients;
     twi_group_table groups;
     uint64_t seen[TWI_CODECS_MAX];        /* index positions noted so far */
@@ -185,7 +186,8 @@ void twi_client_accept(twi_shard *shard, twi_sock sock);
 void twi_client_receive(twi_client *client); /* arms recv, unless it is armed */
 void twi_client_resume(twi_client *client);  /* a join is done: goes on with what came in meanwhile */
 void twi_client_kill(twi_client *client);    /* ends the connection without another byte */
-/* Ends it politely: when the frame that is being sent is out, `bye` (for codes from 4000 on) and a close frame follow.
+/* Ends it politely: when the frame that is being sent is out, `bye` (for codes from 4000 on) and a close frame
+ * follow.
  * code 0: a close frame without code. reason: static, at most TWI_WS_REASON_BYTES_MAX. */
 void twi_client_close(twi_client *client, uint16_t code, const char *reason, int reconnect);
 void twi_client_say_bye(twi_client *client);              /* the frame boundary is here */

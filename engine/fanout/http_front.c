@@ -124,7 +124,7 @@ static void open_stream(twi_client *client, const twi_http_request *request, con
     client->state = TWI_CLIENT_STREAM;
     client->last_sent_ns = client->last_received_ns = twi_shard_now(shard);
     client->counted = 1;
-    shard->stream_count++;
+    atomic_fetch_add_explicit(&shard->stream_count, 1, memory_order_relaxed);
     twi_count(shard, TWI_COUNTER_CONNECTIONS, 1);
     twi_count(shard, TWI_COUNTER_CONNECTIONS_OPEN, 1);
     twi_count(shard, TWI_COUNTER_HTTP_101, 1);

@@ -250,6 +250,7 @@ static void on_writable(twi_loop *loop, twi_op *op, int32_t result, uint32_t fla
     twi_client *client = op->owner;
     client->send_pending = 0;
     client->send_kind = TWI_SEND_NONE;
+    atomic_fetch_sub_explicit(&client->shard->blocked_count, 1, memory_order_relaxed);
     if (client->state == TWI_CLIENT_CLOSED)
         twi_client_kill(client);
     else if (result < 0)
@@ -262,6 +263,7 @@ static void park(twi_client *client)
 {
     twi_shard *shard = client->shard;
     client->send_kind = TWI_SEND_PARKED;
+    atomic_fetch_add_explicit(&shard->blocked_count, 1, memory_order_relaxed);
     client->send_op.done = on_writable;
     client->send_pending = 1;
     twi_count(shard, TWI_COUNTER_SENDS_PARKED, 1);

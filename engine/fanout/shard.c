@@ -368,6 +368,12 @@ void twi_shard_stop(twi_shard *shard)
     }
 }
 
+int twi_shard_saturated(const twi_shard *shard)
+{
+    return atomic_load_explicit(&shard->blocked_count, memory_order_relaxed) * 2 >
+           atomic_load_explicit(&shard->stream_count, memory_order_relaxed);
+}
+
 uint32_t twi_shard_client_count(const twi_shard *shard)
 {
     return shard->client_count;

@@ -80,6 +80,10 @@ void twi_shard_wake(twi_shard *shard);
  * or patience ends. */
 void twi_shard_stop(twi_shard *shard);
 uint32_t twi_shard_client_count(const twi_shard *shard);
+/* Any thread: 1 if more than half of the clients cannot take more at this moment. A source that has no schedule of
+ * its
+ * own (rate = 0) rests then; one that has never does. */
+int twi_shard_saturated(const twi_shard *shard);
 
 /* For tests and /metrics: messages of this shard's subscriptions so far. published = delivered + lost + pending. */
 typedef struct twi_shard_totals {

@@ -317,6 +317,20 @@ void twi_runtime_close(twi_runtime *runtime)
 
 /* ---- feeds ---- */
 
+/* A source without a schedule gives as much as the engine can pass on, not as much as it can make. */
+static int rests(const twi_runtime *runtime, uint32_t feed)
+{
+    const twi_settings_feed *settings = &runtime->settings->feeds[feed];
+    int unpaced = (settings->type == TWI_FEED_SIM && settings->rate_per_second == 0) ||
+                  (settings->type == TWI_FEED_REPLAY && strcmp(settings->speed, "max") == 0);
+    if (!unpaced)
+        return 0;
+    for (uint32_t i = 0; i < runtime->shard_count; i++)
+        if (twi_shard_saturated(runtime->seats[i].shard))
+            return 1;
+    return tw_ring_reader_lag(runtime->reader) > (uint64_t)runtime->settings->ring.slots / 2;
+}
+
 /* Lets every feed put what is due on the ring. Returns the events; *next_ns is when the next is due (Unix time). */
 static size_t step_feeds(twi_runtime *runtime, int64_t *next_ns)
 {
@@ -324,7 +338,7 @@ static size_t step_feeds(twi_runtime *runtime, int64_t *next_ns)
     size_t events = 0;
     *next_ns = INT64_MAX;
     for (uint32_t i = 0; i < runtime->feed_count; i++) {
-        if (runtime->feed_next_ns[i] <= now_ns) {
+        if (runtime->feed_next_ns[i] <= now_ns && !rests(runtime, i)) {
             size_t count = runtime->feeds[i].ops->step(runtime->feeds[i].state, now_ns, FEED_BATCH, &runtime->sink,
                                                        &runtime->feed_next_ns[i]);
             events += count;
