@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include "engine/runtime/runtime.h"
+#include "feed/replay.h"
 #include "feed/sim.h"
 
 extern char **environ;
 
 enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, TEXT_MAX = 8192, DESCRIPTORS_EXTRA = 64 };
+enum { SPEED_ORIGINAL_PERMILLE = 1000, SPEED_PERMILLE_MAX = 1000000000 };
 
 static _Atomic int stop_requested;
 
@@ -44,14 +46,48 @@ static tw_status open_sim(const twi_settings_feed *settings, tw_symbols *symbols
     return twi_sim_open(&options, symbols, source, error, error_cap);
 }
 
+/* "original", "max" or a factor with up to three decimals. */
+static tw_status parse_speed(const char *text, uint32_t *permille)
+{
+    tw_decimal factor;
+    int64_t scaled;
+    if (strcmp(text, "original") == 0) {
+        *permille = SPEED_ORIGINAL_PERMILLE;
+        return TW_OK;
+    }
+    if (strcmp(text, "max") == 0) {
+        *permille = TWI_REPLAY_FULL_SPEED;
+        return TW_OK;
+    }
+    if (tw_decimal_parse(text, strlen(text), &factor) != TW_OK || tw_decimal_rescale(factor, -3, &scaled) != TW_OK ||
+        scaled <= 0 || scaled > SPEED_PERMILLE_MAX)
+        return TW_BAD_CONFIG;
+    *permille = (uint32_t)scaled;
+    return TW_OK;
+}
+
+static tw_status open_replay(const twi_settings_feed *settings, tw_symbols *symbols, tw_source *source, char *error,
+                             size_t error_cap)
+{
+    twi_replay_options options = {.rebases_recv = 1};
+    if (parse_speed(settings->speed, &options.speed_permille) != TW_OK) {
+        snprintf(error, error_cap, "feed.speed = \"%s\": original, max or a factor from 0.001 to 1000000 is wanted",
+                 settings->speed);
+        return TW_BAD_CONFIG;
+    }
+    return twi_replay_open(settings->file, &options, symbols, source, error, error_cap);
+}
+
 static tw_status open_feed(const twi_settings_feed *settings, tw_symbols *symbols, tw_source *source, char *error,
                            size_t error_cap)
 {
     switch (settings->type) {
     case TWI_FEED_SIM:
         return open_sim(settings, symbols, source, error, error_cap);
+    case TWI_FEED_REPLAY:
+        return open_replay(settings, symbols, source, error, error_cap);
     default:
-        snprintf(error, error_cap, "feed.type: this build has the simulator only; set type = \"sim\"");
+        snprintf(error, error_cap, "feed.type = \"venue\": venues are read from recordings only in this version");
         return TW_NOT_SUPPORTED;
     }
 }

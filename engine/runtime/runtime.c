@@ -22,7 +22,7 @@ enum {
     LISTENERS_PER_SHARD = 2, /* TCP and the Unix socket */
     RECV_BUFFER_BYTES = 16384,
     RECV_BUFFERS = 256,
-    STAGES = 2,
+    STAGES = 2, /* histograms beside those of the shards: receive to ring, ring to published */
     ERROR_TEXT_MAX = 512
 };
 #define NAP_NS          INT64_C(1000000)   /* longest sleep of a thread that cannot be woken for everything */
@@ -35,17 +35,26 @@ typedef struct shard_seat {
     twi_join_link link;
     twi_http_service http;
     twi_cells *cells;
-    pthread_t thread;
     uint32_t index;
     twi_runtime *runtime;
+    pthread_t thread; /* threads = N: opens, turns and closes the loop, which belongs to one thread (io_uring) */
+    int has_thread, is_open, has_opened; /* under runtime->lock */
+    tw_status open_status;
 } shard_seat;
+
+/* What the threads of the shards are told, under runtime->lock. */
+typedef enum shard_order { ORDER_WAIT, ORDER_RUN, ORDER_QUIT } shard_order;
 
 struct twi_runtime {
     const twi_settings *settings;
     twi_logger *logger;
     tw_ring *ring;
     tw_ring_reader *reader;
-    tw_sink sink;
+    tw_sink ring_sink;
+    tw_event *claimed;              /* what a feed is filling in */
+    int64_t step_ns;                /* Unix time at which the feeds' present step began */
+    twi_histogram *ring_latency;    /* stage RECEIVE_TO_RING */
+    _Atomic uint64_t ring_position; /* of the publisher, for feeds that rest */
     tw_source feeds[TWI_FEED_COUNT_MAX];
     twi_cells *feed_cells[TWI_FEED_COUNT_MAX];
     int64_t feed_next_ns[TWI_FEED_COUNT_MAX]; /* Unix time; INT64_MAX: it has ended */
@@ -60,7 +69,13 @@ struct twi_runtime {
     uint16_t port;
     _Atomic int ready;
     _Atomic int *stop;
-    _Atomic int stop_feeds;
+    _Atomic int stop_shards;
+    const twi_runtime_parts *parts;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    shard_order order;
+    char *error; /* of the open call that is under way */
+    size_t error_cap;
 };
 
 static int64_t realtime(void *owner)
@@ -96,7 +111,8 @@ static tw_status open_ring(twi_runtime *runtime, char *error, size_t error_cap)
     tw_status status = tw_ring_open(&options, &runtime->ring, error, error_cap);
     if (status != TW_OK)
         return status;
-    runtime->sink = tw_ring_sink(runtime->ring);
+    runtime->ring_sink = tw_ring_sink(runtime->ring);
+    runtime->ring_latency = twi_counters_stage_open(runtime->counters, TWI_STAGE_RECEIVE_TO_RING);
     status = tw_ring_reader_open(runtime->ring, &runtime->reader);
     if (status != TW_OK)
         snprintf(error, error_cap, "no memory for the publisher's ring reader");
@@ -181,10 +197,12 @@ static tw_status listen_on(twi_runtime *runtime, shard_seat *seat, char *error, 
     return status;
 }
 
-static tw_status open_seat(twi_runtime *runtime, const twi_runtime_parts *parts, uint32_t index, char *error,
-                           size_t error_cap)
+static tw_status open_seat(twi_runtime *runtime, uint32_t index)
 {
     const twi_settings *settings = runtime->settings;
+    const twi_runtime_parts *parts = runtime->parts;
+    char *error = runtime->error;
+    size_t error_cap = runtime->error_cap;
     shard_seat *seat = &runtime->seats[index];
     seat->runtime = runtime;
     seat->index = index;
@@ -253,6 +271,52 @@ static tw_status open_seat(twi_runtime *runtime, const twi_runtime_parts *parts,
     return listen_on(runtime, seat, error, error_cap);
 }
 
+static void *run_shard(void *argument);
+
+/* The seat is opened by its own thread; this one waits for the outcome, so that errors come out of open(). */
+static tw_status open_seat_thread(twi_runtime *runtime, uint32_t index)
+{
+    shard_seat *seat = &runtime->seats[index];
+    seat->runtime = runtime;
+    seat->index = index;
+    if (pthread_create(&seat->thread, NULL, run_shard, seat) != 0) {
+        snprintf(runtime->error, runtime->error_cap, "the system gives no more threads (engine.threads = %u)",
+                 runtime->shard_count);
+        return TW_UNAVAILABLE;
+    }
+    seat->has_thread = 1;
+    pthread_mutex_lock(&runtime->lock);
+    while (!seat->has_opened)
+        pthread_cond_wait(&runtime->changed, &runtime->lock);
+    tw_status status = seat->open_status;
+    pthread_mutex_unlock(&runtime->lock);
+    return status;
+}
+
+static void order_shards(twi_runtime *runtime, shard_order order)
+{
+    pthread_mutex_lock(&runtime->lock);
+    runtime->order = order;
+    pthread_cond_broadcast(&runtime->changed);
+    pthread_mutex_unlock(&runtime->lock);
+}
+
+static void join_shards(twi_runtime *runtime)
+{
+    for (uint32_t i = 0; i < runtime->shard_count; i++) {
+        if (runtime->seats[i].has_thread)
+            pthread_join(runtime->seats[i].thread, NULL);
+        runtime->seats[i].has_thread = 0;
+    }
+}
+
+static void close_loop(shard_seat *seat)
+{
+    if (seat->loop != NULL)
+        seat->loop->ops->close_loop(seat->loop);
+    seat->loop = NULL;
+}
+
 tw_status twi_runtime_open(const twi_settings *settings, const twi_runtime_parts *parts, twi_logger *logger,
                            twi_runtime **out, char *error, size_t error_cap)
 {
@@ -264,7 +328,10 @@ tw_status twi_runtime_open(const twi_settings *settings, const twi_runtime_parts
         return TW_NO_MEMORY;
     }
     runtime->settings = settings;
+    runtime->parts = parts;
     runtime->logger = logger;
+    pthread_mutex_init(&runtime->lock, NULL);
+    pthread_cond_init(&runtime->changed, NULL);
     runtime->shard_count = (uint32_t)settings->engine.threads;
     size_t seat_bytes = runtime->shard_count * sizeof *runtime->seats;
     runtime->seats = aligned_alloc(64, (seat_bytes + 63) / 64 * 64);
@@ -279,8 +346,10 @@ tw_status twi_runtime_open(const twi_settings *settings, const twi_runtime_parts
         status = open_feeds(runtime, parts, error, error_cap);
     if (status == TW_OK)
         status = open_publisher(runtime, parts, error, error_cap);
+    runtime->error = error;
+    runtime->error_cap = error_cap;
     for (uint32_t i = 0; status == TW_OK && i < runtime->shard_count; i++)
-        status = open_seat(runtime, parts, i, error, error_cap);
+        status = runtime->shard_count == 1 ? open_seat(runtime, i) : open_seat_thread(runtime, i);
     if (status != TW_OK) {
         if (error[0] == '\0')
             snprintf(error, error_cap, "no memory for the engine");
@@ -293,12 +362,14 @@ tw_status twi_runtime_open(const twi_settings *settings, const twi_runtime_parts
 
 void twi_runtime_close(twi_runtime *runtime)
 {
+    if (runtime->seats != NULL) {
+        order_shards(runtime, ORDER_QUIT);
+        join_shards(runtime);
+    }
     for (uint32_t i = 0; runtime->seats != NULL && i < runtime->shard_count; i++) {
-        shard_seat *seat = &runtime->seats[i];
-        if (seat->loop != NULL)
-            seat->loop->ops->close_loop(seat->loop);
-        if (seat->shard != NULL)
-            twi_shard_close(seat->shard);
+        close_loop(&runtime->seats[i]);
+        if (runtime->seats[i].shard != NULL)
+            twi_shard_close(runtime->seats[i].shard);
     }
     for (uint32_t i = 0; i < runtime->feed_count; i++)
         runtime->feeds[i].ops->fini(runtime->feeds[i].state);
@@ -310,6 +381,8 @@ void twi_runtime_close(twi_runtime *runtime)
         tw_ring_reader_close(runtime->reader);
     if (runtime->ring != NULL)
         tw_ring_close(runtime->ring);
+    pthread_cond_destroy(&runtime->changed);
+    pthread_mutex_destroy(&runtime->lock);
     free(runtime->seats);
     free(runtime->counter_memory);
     free(runtime);
@@ -328,18 +401,35 @@ static int rests(const twi_runtime *runtime, uint32_t feed)
     for (uint32_t i = 0; i < runtime->shard_count; i++)
         if (twi_shard_saturated(runtime->seats[i].shard))
             return 1;
-    return tw_ring_reader_lag(runtime->reader) > (uint64_t)runtime->settings->ring.slots / 2;
+    uint64_t read = atomic_load_explicit(&runtime->ring_position, memory_order_relaxed);
+    return tw_ring_head(runtime->ring) - read > (uint64_t)runtime->settings->ring.slots / 2;
+}
+
+/* The ring's own sink, with a look at the clock of the step on the way: no clock is read per event. */
+static tw_event *claim_timed(void *owner)
+{
+    twi_runtime *runtime = owner;
+    return runtime->claimed = tw_sink_claim(&runtime->ring_sink);
+}
+
+static void commit_timed(void *owner)
+{
+    twi_runtime *runtime = owner;
+    twi_histogram_record(runtime->ring_latency, runtime->step_ns - runtime->claimed->recv_ns);
+    tw_sink_commit(&runtime->ring_sink);
 }
 
 /* Lets every feed put what is due on the ring. Returns the events; *next_ns is when the next is due (Unix time). */
 static size_t step_feeds(twi_runtime *runtime, int64_t *next_ns)
 {
     int64_t now_ns = twi_realtime_ns();
+    tw_sink sink = {.claim = claim_timed, .commit = commit_timed, .owner = runtime};
     size_t events = 0;
+    runtime->step_ns = now_ns;
     *next_ns = INT64_MAX;
     for (uint32_t i = 0; i < runtime->feed_count; i++) {
         if (runtime->feed_next_ns[i] <= now_ns && !rests(runtime, i)) {
-            size_t count = runtime->feeds[i].ops->step(runtime->feeds[i].state, now_ns, FEED_BATCH, &runtime->sink,
+            size_t count = runtime->feeds[i].ops->step(runtime->feeds[i].state, now_ns, FEED_BATCH, &sink,
                                                        &runtime->feed_next_ns[i]);
             events += count;
             twi_counter_add(runtime->feed_cells[i], TWI_COUNTER_FEED_EVENTS, count);
@@ -371,6 +461,14 @@ static int64_t until_monotonic(int64_t realtime_ns)
     return wait_ns > 0 ? twi_monotonic_ns() + wait_ns : 0;
 }
 
+static uint32_t step_publisher(twi_runtime *runtime)
+{
+    uint32_t done = twi_publisher_step(runtime->publisher);
+    if (done > 0)
+        atomic_store_explicit(&runtime->ring_position, tw_ring_reader_position(runtime->reader), memory_order_relaxed);
+    return done;
+}
+
 static uint32_t turn(twi_runtime *runtime, int feeding)
 {
     twi_publisher *publisher = runtime->publisher;
@@ -378,7 +476,7 @@ static uint32_t turn(twi_runtime *runtime, int feeding)
     int64_t next_ns = INT64_MAX;
     uint32_t work = feeding ? (uint32_t)step_feeds(runtime, &next_ns) : 0;
     for (uint32_t i = 0; i < PUBLISH_TURNS_MAX; i++) {
-        uint32_t done = twi_publisher_step(publisher);
+        uint32_t done = step_publisher(runtime);
         work += done;
         if (done == 0)
             break;
@@ -436,7 +534,7 @@ static void *run_feeds(void *argument)
 {
     twi_runtime *runtime = argument;
     pin(runtime, 0);
-    while (!atomic_load_explicit(&runtime->stop_feeds, memory_order_relaxed)) {
+    while (!atomic_load_explicit(runtime->stop, memory_order_relaxed)) {
         int64_t next_ns;
         if (step_feeds(runtime, &next_ns) > 0)
             continue;
@@ -454,9 +552,8 @@ static void *run_publisher(void *argument)
 {
     twi_runtime *runtime = argument;
     pin(runtime, 1);
-    while (!atomic_load_explicit(runtime->stop, memory_order_relaxed) ||
-           !atomic_load_explicit(&runtime->stop_feeds, memory_order_relaxed)) {
-        if (twi_publisher_step(runtime->publisher) > 0) {
+    while (!atomic_load_explicit(runtime->stop, memory_order_relaxed)) {
+        if (step_publisher(runtime) > 0) {
             for (uint32_t i = 0; i < runtime->shard_count; i++)
                 twi_shard_wake(runtime->seats[i].shard);
             continue;
@@ -469,58 +566,77 @@ static void *run_publisher(void *argument)
     return NULL;
 }
 
-static void *run_shard(void *argument)
+/* Opens the seat and waits for what to do next. 1: run it. */
+static int take_seat(shard_seat *seat)
 {
-    shard_seat *seat = argument;
     twi_runtime *runtime = seat->runtime;
     pin(runtime, 2 + seat->index);
+    tw_status status = open_seat(runtime, seat->index);
+    pthread_mutex_lock(&runtime->lock);
+    seat->open_status = status;
+    seat->has_opened = 1;
+    pthread_cond_broadcast(&runtime->changed);
+    while (runtime->order == ORDER_WAIT)
+        pthread_cond_wait(&runtime->changed, &runtime->lock);
+    int runs = status == TW_OK && runtime->order == ORDER_RUN;
+    pthread_mutex_unlock(&runtime->lock);
+    return runs;
+}
+
+static void turn_shard(shard_seat *seat)
+{
+    const twi_runtime *runtime = seat->runtime;
     int blocks = runtime->settings->engine.idle == TWI_IDLE_BLOCK;
     int64_t patience_ns = 0;
     for (;;) {
-        if (patience_ns == 0 && atomic_load_explicit(runtime->stop, memory_order_relaxed)) {
+        if (patience_ns == 0 && atomic_load_explicit(&runtime->stop_shards, memory_order_acquire)) {
             twi_shard_stop(seat->shard);
             patience_ns = twi_monotonic_ns() + runtime->settings->engine.stop_timeout_ns;
         }
         if (patience_ns != 0 && (twi_shard_client_count(seat->shard) == 0 || twi_monotonic_ns() >= patience_ns))
-            return NULL;
+            return;
         if (twi_shard_step(seat->shard, blocks ? twi_monotonic_ns() + LOOK_AT_STOP_NS : 0) == 0 && !blocks)
             idle(runtime, 0);
     }
 }
 
-static int start_thread(pthread_t *thread, void *(*run)(void *), void *argument, const twi_runtime *runtime)
+static void *run_shard(void *argument)
 {
-    if (pthread_create(thread, NULL, run, argument) == 0)
-        return 1;
-    twi_log(runtime->logger, TWI_LOG_ERROR, "threads", "the system gives no more threads");
-    return 0;
+    shard_seat *seat = argument;
+    if (take_seat(seat))
+        turn_shard(seat);
+    close_loop(seat);
+    return NULL;
 }
 
-static void run_threads(twi_runtime *runtime)
+static void wait_for_stop(const twi_runtime *runtime)
 {
-    pthread_t feeds, publisher;
-    uint32_t shards = 0;
-    int have_publisher = start_thread(&publisher, run_publisher, runtime, runtime);
-    int have_feeds = have_publisher && start_thread(&feeds, run_feeds, runtime, runtime);
-    while (have_feeds && shards < runtime->shard_count &&
-           start_thread(&runtime->seats[shards].thread, run_shard, &runtime->seats[shards], runtime))
-        shards++;
-    if (shards < runtime->shard_count)
-        atomic_store(runtime->stop, 1);
     while (!atomic_load_explicit(runtime->stop, memory_order_relaxed)) {
         struct timespec nap = {.tv_nsec = LOOK_AT_STOP_NS};
         nanosleep(&nap, NULL);
     }
-    atomic_store(&runtime->ready, 0);
-    for (uint32_t i = 0; i < shards; i++) {
-        twi_shard_wake(runtime->seats[i].shard);
-        pthread_join(runtime->seats[i].thread, NULL);
+}
+
+/* Stopping goes with the stream: feeds and publisher first, so that nobody wakes a shard that has closed its loop. */
+static void run_threads(twi_runtime *runtime)
+{
+    pthread_t feeds, publisher;
+    int have_publisher = pthread_create(&publisher, NULL, run_publisher, runtime) == 0;
+    int have_feeds = have_publisher && pthread_create(&feeds, NULL, run_feeds, runtime) == 0;
+    if (have_feeds) {
+        order_shards(runtime, ORDER_RUN);
+        wait_for_stop(runtime);
+    } else {
+        twi_log(runtime->logger, TWI_LOG_ERROR, "threads", "the system gives no more threads");
+        atomic_store(runtime->stop, 1);
     }
-    atomic_store(&runtime->stop_feeds, 1);
+    atomic_store(&runtime->ready, 0);
     if (have_feeds)
         pthread_join(feeds, NULL);
     if (have_publisher)
         pthread_join(publisher, NULL);
+    atomic_store(&runtime->stop_shards, 1);
+    join_shards(runtime);
 }
 
 void twi_runtime_run(twi_runtime *runtime, _Atomic int *stop)
