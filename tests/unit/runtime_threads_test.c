@@ -1,4 +1,5 @@
-/* runtime_threads_test.c - whole engines in this process: opened, served from, stopped, in one thread and in several. */
+/* runtime_threads_test.c - whole engines in this process: opened, served from, stopped, in one thread and in
+ * several. */
 #include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
