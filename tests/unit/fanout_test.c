@@ -39,6 +39,8 @@ typedef struct world {
     uint64_t random;
 } world;
 
+#define PATIENCE_NS INT64_C(20000000000)
+
 static const char *const symbol_names[INSTRUMENTS] = {"BTC/USDT", "ETH/USDT", "SOL/USDT", "XRP/USDT"};
 
 static int64_t world_time(void *owner)
