@@ -21,6 +21,28 @@ static const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end)
     return p;
 }
 
+static bool in_range(uint8_t byte, uint8_t min, uint8_t max)
+{
+    return (uint8_t)(byte - min) <= max - min;
+}
+
+/* Two- and three-byte characters that lie whole before end: most text outside of ASCII. Stops at anything else. */
+static const uint8_t *skip_short_characters(const uint8_t *p, const uint8_t *end)
+{
+    while (end - p >= 3) {
+        if (in_range(p[0], 0xC2, 0xDF) && in_range(p[1], 0x80, 0xBF)) {
+            p += 2;
+            continue;
+        }
+        uint8_t second_min = p[0] == 0xE0 ? 0xA0 : 0x80;
+        uint8_t second_max = p[0] == 0xED ? 0x9F : 0xBF;
+        if (!in_range(p[0], 0xE0, 0xEF) || !in_range(p[1], second_min, second_max) || !in_range(p[2], 0x80, 0xBF))
+            break;
+        p += 3;
+    }
+    return p;
+}
+
 /* What may follow a lead byte. The second byte has a narrower range after E0 (overlong), ED (surrogates), F0 (overlong)
  * and F4 (above U+10FFFF); C0, C1 and F5..FF are never a lead. */
 static bool start_character(twi_utf8 *state, uint8_t lead)
@@ -54,6 +76,9 @@ bool twi_utf8_feed(twi_utf8 *state, const uint8_t *data, size_t len)
             p++;
         }
         p = skip_ascii(p, end);
+        p = skip_short_characters(p, end);
+        if (p < end && *p < 0x80)
+            continue;
         if (p == end) {
             *state = now;
             return true;
