@@ -3,9 +3,16 @@
 #ifndef TWT_LINK_H
 #define TWT_LINK_H
 
+#include <sys/socket.h>
+
 #include "engine/proto/ws_deflate.h"
 #include "engine/proto/ws_handshake.h"
 #include "tests/unit/ws_support.h"
+
+/* macOS has no such flag; the mains of these tests ignore SIGPIPE. */
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
 
 enum { TWT_LINK_INPUT_BYTES = 65536, TWT_LINK_MESSAGE_BYTES_MAX = 64 << 20 };
 

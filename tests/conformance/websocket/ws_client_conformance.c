@@ -234,6 +234,7 @@ int main(int argc, char **argv)
     listener = twt_listen(&port);
     snprintf(port_text, sizeof(port_text), "%u", (unsigned)port);
     const char *const command[] = {argv[1], "--port", port_text, "--loop", argv[2], NULL};
+    signal(SIGPIPE, SIG_IGN);
     client = twt_child_start(command);
     if (twt_child_line(&client, "loop:", line, sizeof(line)) != 0) {
         printf("ws_echo_client does not run with --loop %s here\n", argv[2]);

@@ -225,8 +225,7 @@ static void compression_with_all_parameters(void **state)
         "permessage-deflate; server_max_window_bits=12; client_max_window_bits=15",
         "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9",
         "permessage-deflate; server_no_context_takeover; server_max_window_bits=15; client_max_window_bits=10",
-        "permessage-deflate; server_max_window_bits=16, permessage-deflate; server_max_window_bits=9, "
-        "permessage-deflate",
+        "permessage-deflate; server_max_window_bits=16, permessage-deflate; server_max_window_bits=9",
     };
     static const size_t sizes[] = {0, 16, 64, 256, 0, 1024, 4096, 8192, 16384, 65536, 131072, 1};
     const twi_ws_deflate_policy policy = {0};
@@ -440,6 +439,7 @@ int main(int argc, char **argv)
     }
     const char *const command[] = {argv[1], "--port", "0", "--loop", argv[2], NULL};
     char line[256];
+    signal(SIGPIPE, SIG_IGN);
     server = twt_child_start(command);
     if (twt_child_line(&server, "listening on", line, sizeof(line)) != 0) {
         printf("ws_echo does not run with --loop %s here\n", argv[2]);
