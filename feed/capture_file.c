@@ -14,7 +14,7 @@ enum { SEARCH_BYTES = 1 << 16 };
 /* Reads up to len bytes; fewer at the end of the file or where it cannot be read. */
 static size_t read_at(const twi_capture_file *file, uint64_t at, void *out, size_t len)
 {
-    if (at >= file->size)
+    if (at >= file->size || len == 0)
         return 0;
     if (len > file->size - at)
         len = (size_t)(file->size - at);

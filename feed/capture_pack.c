@@ -112,7 +112,8 @@ tw_status twi_unpack(uint8_t compression, const uint8_t *in, size_t len, uint8_t
 #endif
     if (len != out_len)
         return TW_MALFORMED;
-    memcpy(out, in, len);
+    if (len != 0)
+        memcpy(out, in, len);
     return TW_OK;
 }
 
