@@ -1,6 +1,6 @@
-/* capture_fuzz.c - the capture reader on hostile bytes. Checksums would stop nearly every change at the door, so the first
- * byte says what the rest is: a whole file, the payload of a data block, or the payload of an index block; for the
- * last two a file with right checksums is built around it. */
+/* capture_fuzz.c - the capture reader on hostile bytes. Checksums would stop nearly every change at the door, so the
+ * first byte says what the rest is: a whole file, the payload of a data block, or the payload of an index block; for
+ * the last two a file with right checksums is built around it. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
