@@ -22,7 +22,7 @@
 #define NS_PER_S  1000000000LL
 #define NS_PER_MS 1000000LL
 
-enum { EXIT_USAGE = 2, EXIT_SECOND_SIGNAL = 130, STEP_MS = 20, SPARE_FILES = 64 };
+enum { EXIT_USAGE = 2, EXIT_SECOND_SIGNAL = 130, STEP_MS = 20, SPARE_FILES = 64, TABLES = 3 };
 
 static atomic_bool interrupted; /* lock-free, so a signal handler may set it */
 
@@ -35,16 +35,23 @@ static void on_signal(int number)
 
 /* ---- the machine ---- */
 
-static bool files_allow(uint32_t connection_count)
+static bool files_raise(rlim_t wanted)
 {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)connection_count + SPARE_FILES;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return true;
     limit.rlim_cur = wanted;
     if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < wanted)
         limit.rlim_max = wanted; /* only root may */
-    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+/* A loop may keep a table of its own with room for as many again; it does without if that is not allowed. */
+static bool files_allow(uint32_t connection_count)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)connection_count + SPARE_FILES;
+    if (files_raise(TABLES * wanted) || files_raise(wanted))
         return true;
     getrlimit(RLIMIT_NOFILE, &limit);
     fprintf(stderr, "bot: %" PRIu32 " connections need %llu open files, but the limit is %llu: raise it (ulimit -n)\n",
@@ -91,6 +98,7 @@ typedef struct conductor {
     int64_t live_ns;
     uint64_t live_messages;
     struct rusage usage_begin, usage_end;
+    uint64_t memory_bytes; /* when measuring ended, all connections open */
 } conductor;
 
 static void rest(void)
@@ -224,6 +232,7 @@ static uint32_t conduct(conductor *c)
         wait_for(c, "measuring", c->run.options.duration_ns);
         getrusage(RUSAGE_SELF, &c->usage_end);
     }
+    c->memory_bytes = memory_bytes();
     phase_set(c, BOT_ENDING);
     if (c->live && c->on_terminal)
         fputs("\r\033[K", stderr);
@@ -235,7 +244,7 @@ static int report(conductor *c, uint32_t connected)
     bot_report result = {.options = &c->run.options,
                          .connected = connected,
                          .interrupted = atomic_load(&interrupted),
-                         .memory_bytes = memory_bytes(),
+                         .memory_bytes = c->memory_bytes,
                          .memory_peak_bytes = memory_peak_bytes(),
                          .latency = twi_histogram_new(),
                          .last = twi_histogram_new(),
