@@ -142,6 +142,7 @@ void twi_client_heartbeat(tw_client *client, int64_t heartbeat_ns);
 size_t twi_client_upgrade(tw_client *client, const uint8_t *bytes, size_t len);
 tw_status twi_client_frame(tw_client *client, uint8_t opcode, const void *payload, size_t payload_len);
 void twi_client_free(tw_client *client);
+void *twi_client_resize(void *owner, void *old, size_t new_bytes); /* a twi_resize_fn over realloc() */
 
 /* request.c: what a client asks for */
 tw_status twi_request_add(tw_client *client, const tw_subscription *subscription, bool unsubscribe, uint32_t *id);

@@ -366,7 +366,7 @@ static tw_status wishes_set(tw_client *client, const tw_client_options *options,
     return TW_OK;
 }
 
-static void *partial_resize(void *owner, void *old, size_t new_bytes)
+void *twi_client_resize(void *owner, void *old, size_t new_bytes)
 {
     (void)owner;
     if (new_bytes > 0)
@@ -406,7 +406,7 @@ tw_status tw_client_open(tw_client_pool *pool, const tw_client_options *options,
     client->owner = options->owner ? options->owner : pool->options.owner;
     client->no_reconnect = options->no_reconnect;
     client->partial.bytes_max = pool->options.message_bytes_max;
-    client->partial.resize = partial_resize;
+    client->partial.resize = twi_client_resize;
     client->deadline_ns = TWI_CLIENT_NEVER;
     client->index = pool->client_count;
     tw_status status = client_set_up(client, options, error, error_cap);

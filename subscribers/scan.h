@@ -1,9 +1,10 @@
 /* scan.h - the light reading of a data message: topic, sequence and times, nothing else.
  *
  * Job:       a bot with a thousand connections sees each message a thousand times; it needs to know which topic and
- *            number it has and when it was sent. This finds that without building events: the engine's own member order
- *            is read at fixed places, any other order or spelling by a slower general scan with the same result.
- * Trust:     what is not looked at is not checked. Use the codec's decode to validate a message.
+ *            number it has and when it was sent. This finds that without building events: JSON in the engine's own
+ *            member order is read at fixed places, any other by a slower general scan.
+ * Trust:     what is not looked at is not checked: a JSON message that begins and ends as the engine writes it is taken
+ *            to be the engine's in between. Use the codec's decode to validate a message.
  * Thread:    pure functions over the caller's bytes. No allocation.
  * Non-goals: prices, amounts, levels. */
 #ifndef TWI_SUBSCRIBERS_SCAN_H

@@ -128,8 +128,7 @@ static tw_status loss_finish(message *m, const table *data, twi_scan *scan)
     scan->name.channel = number8(m, data, TWI_FB_LOSS_CHANNEL);
     scan->name.interval_s = number32(m, data, TWI_FB_LOSS_INTERVAL_S);
     scan->seq = scan->to;
-    bool good = scan->from != 0 && scan->to >= scan->from && scan->name.channel <= TW_CHANNEL_CANDLE;
-    return good ? TW_OK : TW_MALFORMED;
+    return scan->name.channel <= TW_CHANNEL_CANDLE ? TW_OK : TW_MALFORMED;
 }
 
 static tw_status data_finish(message *m, const table *root, twi_scan *scan)
@@ -190,5 +189,5 @@ tw_status twi_scan_flatbuffers(const uint8_t *msg, size_t msg_len, twi_scan *sca
     scan->recv_ns = (int64_t)number64(&m, &root, TWI_FB_MESSAGE_RECV_NS);
     scan->publish_ns = (int64_t)number64(&m, &root, TWI_FB_MESSAGE_PUBLISH_NS);
     bool named = scan->name.exchange_len > 0 && scan->name.symbol_len > 0;
-    return m.bad || !named || scan->seq == 0 ? TW_MALFORMED : TW_OK;
+    return m.bad || !named ? TW_MALFORMED : TW_OK;
 }

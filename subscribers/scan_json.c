@@ -185,6 +185,8 @@ static bool folded_take(twi_json *json, uint32_t *folded)
 
 static void member_take(twi_json *json, twi_json_slice key, members *seen, twi_scan *scan)
 {
+    if (twi_json_null(json))
+        return; /* as if it were left out */
     if (TWI_JSON_IS(key, "type"))
         seen->has_type = twi_json_string(json, &seen->type);
     else if (TWI_JSON_IS(key, "op"))
@@ -225,7 +227,7 @@ static tw_status loss_finish(const members *seen, twi_scan *scan)
     scan->seq = scan->to;
     if (!twi_scan_channel(seen->channel.text, seen->channel.len, &scan->name.channel, &scan->name.interval_s))
         return TW_MALFORMED;
-    return scan->from != 0 && scan->to >= scan->from ? TW_OK : TW_MALFORMED;
+    return TW_OK;
 }
 
 static tw_status candle_finish(const members *seen, twi_scan *scan)
@@ -233,7 +235,7 @@ static tw_status candle_finish(const members *seen, twi_scan *scan)
     int64_t interval_ns;
     scan->kind = TW_EVENT_CANDLE;
     scan->name.channel = TW_CHANNEL_CANDLE;
-    if (twi_interval_parse(seen->interval.text, seen->interval.len, &interval_ns) != TW_OK)
+    if (seen->interval.len == 0 || twi_interval_parse(seen->interval.text, seen->interval.len, &interval_ns) != TW_OK)
         return TW_MALFORMED;
     scan->name.interval_s = (uint32_t)(interval_ns / NS_PER_S);
     return seen->has_seq ? TW_OK : TW_MALFORMED;

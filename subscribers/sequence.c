@@ -56,6 +56,8 @@ static twi_sequence_step rejoining(twi_sequence *sequence, uint64_t seq, uint64_
 twi_sequence_step twi_sequence_data(twi_sequence *sequence, uint64_t seq, uint64_t prev_seq, bool snapshot)
 {
     uint64_t follows = prev_seq ? prev_seq : seq - 1;
+    if (seq == 0 || follows >= seq) /* numbers begin at 1, and nothing follows itself */
+        return (twi_sequence_step){.verdict = TW_SEQUENCE_DUPLICATE};
     switch (sequence->phase) {
     case TWI_SEQUENCE_RUNNING:
         return running(sequence, seq, follows, snapshot);

@@ -129,8 +129,6 @@ static void bad_messages_are_told(void **state)
         "{\"type\":\"trade\",\"exchange\":\"\",\"symbol\":\"A\",\"seq\":1}",
         "{\"type\":\"trade\",\"exchange\":\"sim\",\"symbol\":\"A\",\"seq\":1}x",
         "{\"type\":7,\"exchange\":\"sim\",\"symbol\":\"A\",\"seq\":1}",
-        "{\"type\":\"loss\",\"exchange\":\"sim\",\"symbol\":\"A\",\"channel\":\"trade\",\"from\":5,\"to\":4,\"count\":"
-        "1}",
         "{\"type\":\"loss\",\"exchange\":\"sim\",\"symbol\":\"A\",\"channel\":\"nope\",\"from\":5,\"to\":6,\"count\":"
         "1}",
         "{\"type\":\"candle\",\"exchange\":\"sim\",\"symbol\":\"A\",\"interval\":\"oops\",\"seq\":1}",

@@ -45,6 +45,18 @@ static void holes_and_repetitions_are_seen(void **state)
     expect(twi_sequence_data(&s, 6, 0, false), TW_SEQUENCE_NEXT, 0);
 }
 
+static void impossible_numbers_change_nothing(void **state)
+{
+    (void)state;
+    twi_sequence s = {0};
+    expect(twi_sequence_data(&s, 0, 0, false), TW_SEQUENCE_DUPLICATE, 0);
+    expect(twi_sequence_data(&s, 10, 0, false), TW_SEQUENCE_FIRST, 0);
+    expect(twi_sequence_data(&s, 12, 12, false), TW_SEQUENCE_DUPLICATE, 0);
+    expect(twi_sequence_data(&s, 12, 500, false), TW_SEQUENCE_DUPLICATE, 0);
+    expect(twi_sequence_data(&s, 0, 0, true), TW_SEQUENCE_DUPLICATE, 0);
+    expect(twi_sequence_data(&s, 11, 0, false), TW_SEQUENCE_NEXT, 0);
+}
+
 static void snapshot_with_s_is_followed_by_s_plus_one(void **state)
 {
     (void)state;
@@ -153,6 +165,7 @@ int main(void)
         cmocka_unit_test(next_has_seq_plus_one),
         cmocka_unit_test(or_names_the_last_one_delivered),
         cmocka_unit_test(holes_and_repetitions_are_seen),
+        cmocka_unit_test(impossible_numbers_change_nothing),
         cmocka_unit_test(snapshot_with_s_is_followed_by_s_plus_one),
         cmocka_unit_test(the_answer_sets_where_the_stream_begins),
         cmocka_unit_test(an_answer_does_not_disturb_a_flowing_topic),
