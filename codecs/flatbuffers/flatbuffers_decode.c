@@ -291,10 +291,11 @@ static void add_levels(decoding *d, vector levels, unsigned flags)
     event.flags = (uint8_t)flags;
     for (uint32_t index = 0; index < levels.count; index++) {
         twi_fb_level level;
+        tw_event *to = &d->events[d->used++];
         memcpy(&level, levels.elements + index * sizeof(level), sizeof(level));
-        event.u.level.price = level.price;
-        event.u.level.amount = level.amount;
-        d->events[d->used++] = event;
+        *to = event;
+        to->u.level.price = level.price;
+        to->u.level.amount = level.amount;
     }
 }
 
@@ -305,12 +306,13 @@ static void add_wide_levels(decoding *d, vector levels, unsigned flags)
     event.flags = (uint8_t)flags;
     for (uint32_t index = 0; index < levels.count; index++) {
         twi_fb_wide_level level;
+        tw_event *to = &d->events[d->used++];
         memcpy(&level, levels.elements + index * sizeof(level), sizeof(level));
-        event.price_exponent = check_exponent(&d->r, level.price_exponent);
-        event.amount_exponent = check_exponent(&d->r, level.amount_exponent);
-        event.u.level.price = level.price;
-        event.u.level.amount = level.amount;
-        d->events[d->used++] = event;
+        *to = event;
+        to->price_exponent = check_exponent(&d->r, level.price_exponent);
+        to->amount_exponent = check_exponent(&d->r, level.amount_exponent);
+        to->u.level.price = level.price;
+        to->u.level.amount = level.amount;
     }
 }
 

@@ -8,7 +8,10 @@
  *           so that encoding is copying two constant vtables and storing values. Offsets point forward only; the two
  *           vtables are in front, where the format's signed offsets reach them.
  * Align:    positions are aligned relative to the start of the buffer, as the format asks; the buffer itself may lie
- *           anywhere (behind a WebSocket frame head), so every store goes through memcpy.
+ *           anywhere (behind a WebSocket frame head), so the structs below are unaligned ones. Values are stored into
+ *           them one by one: a struct that is filled elsewhere and copied would wait for its own stores.
+ * Long:     a message with prev_seq or folded is 16 bytes longer. Which of the two it is, is decided once; everything
+ *           below that is compiled twice, so that all positions are constants in the usual one.
  * Source:   FlatBuffers internals (flatbuffers.dev, "Internals"): scalars little-endian at their own alignment, tables
  *           as signed offset to a vtable of (bytes of vtable, bytes of table, offset per field or 0). */
 #include <stdbool.h>
@@ -34,7 +37,7 @@ typedef struct prefix {
 } prefix;
 
 /* Message and the first word of the record behind it; the record's 8-byte fields follow aligned. */
-typedef struct message_head {
+typedef struct TWI_UNALIGNED message_head {
     int32_t vtable_offset;
     uint32_t data, exchange, symbol;
     uint64_t seq;
@@ -45,7 +48,7 @@ typedef struct message_head {
 } message_head;
 
 /* The same for a message that carries prev_seq or folded. */
-typedef struct message_head_long {
+typedef struct TWI_UNALIGNED message_head_long {
     int32_t vtable_offset;
     uint32_t data, exchange, symbol;
     uint64_t seq;
@@ -66,46 +69,50 @@ enum {
     RECORD_WORD = sizeof(int32_t) /* a record's table starts this much before its body */
 };
 
+_Static_assert(sizeof(message_head) == 56 && sizeof(message_head_long) == 72, "aligned fields without hidden padding");
 _Static_assert(RECORD_VTABLE_AT == 32 && MESSAGE_AT == 56, "as drawn above");
 _Static_assert(BODY_AT % 8 == 0 && BODY_AT_LONG % 8 == 0, "bodies are aligned for their 8-byte fields");
 _Static_assert(offsetof(message_head, record_vtable_offset) + RECORD_WORD == sizeof(message_head), "word, then body");
 _Static_assert(offsetof(message_head_long, record_vtable_offset) + RECORD_WORD == sizeof(message_head_long), "same");
 
-typedef struct trade_body {
+typedef struct TWI_UNALIGNED trade_body {
     int64_t price, amount;
     uint32_t id;
     int8_t price_exponent, amount_exponent;
     uint8_t side, history;
 } trade_body;
 
-typedef struct quote_body {
+typedef struct TWI_UNALIGNED quote_body {
     int64_t bid, bid_volume, ask, ask_volume;
     int8_t price_exponent, amount_exponent;
     uint8_t padding[6];
 } quote_body;
 
-typedef struct book_body {
+typedef struct TWI_UNALIGNED book_body {
     uint32_t bids, asks;
     int8_t price_exponent, amount_exponent; /* zero and without a field in a WideBook */
     uint8_t snapshot, padding;
 } book_body;
 
-typedef struct candle_body {
+typedef struct TWI_UNALIGNED candle_body {
     int64_t open, high, low, close, volume, interval_ns;
     int8_t price_exponent, amount_exponent;
     uint8_t closed, padding[5];
 } candle_body;
 
-typedef struct status_body {
+typedef struct TWI_UNALIGNED status_body {
     uint64_t from, to;
     uint8_t state, reason, padding[6];
 } status_body;
 
-typedef struct loss_body {
+typedef struct TWI_UNALIGNED loss_body {
     uint64_t from, to, count;
     uint32_t interval_s;
     uint8_t channel, reason, padding[2];
 } loss_body;
+
+_Static_assert(sizeof(trade_body) == 24 && sizeof(quote_body) == 40 && sizeof(book_body) == 12, "as drawn");
+_Static_assert(sizeof(candle_body) == 56 && sizeof(status_body) == 24 && sizeof(loss_body) == 32, "as drawn");
 
 /* ---- vtables ---- */
 
@@ -215,9 +222,8 @@ size_t twi_flatbuffers_bound(uint32_t event_count)
 /* ---- pieces ---- */
 
 typedef struct writer {
-    uint8_t *out;   /* start of the buffer */
-    uint8_t *at;    /* end of what is written */
-    size_t body_at; /* where the record's fields begin */
+    uint8_t *out; /* start of the buffer */
+    uint8_t *at;  /* end of what is written */
     const tw_record *record;
     const tw_event *event; /* the record's first */
     const tw_instrument *instrument;
@@ -226,6 +232,11 @@ typedef struct writer {
 static TWI_ALWAYS_INLINE void store32(uint8_t *to, uint32_t value)
 {
     memcpy(to, &value, sizeof(value));
+}
+
+static TWI_ALWAYS_INLINE uint32_t body_at(bool is_long)
+{
+    return is_long ? (uint32_t)BODY_AT_LONG : (uint32_t)BODY_AT;
 }
 
 /* A string's length word and the whole of the table's field, which is zero behind the name; ends aligned for the next
@@ -249,142 +260,137 @@ static TWI_ALWAYS_INLINE uint8_t *put_symbol(uint8_t *at, const tw_instrument *i
     return at + 4 + instrument->symbol_len + 1;
 }
 
-static TWI_ALWAYS_INLINE void fill_head(message_head *head, const writer *w, twi_fb_data data_type,
-                                        uint32_t exchange_at, uint32_t symbol_at)
-{
-    *head = (message_head){
-        .vtable_offset = MESSAGE_AT - offsetof(prefix, message),
-        .data = BODY_AT - RECORD_WORD - (MESSAGE_AT + offsetof(message_head, data)),
-        .exchange = exchange_at - (MESSAGE_AT + (uint32_t)offsetof(message_head, exchange)),
-        .symbol = symbol_at - (MESSAGE_AT + (uint32_t)offsetof(message_head, symbol)),
-        .seq = w->record->seq,
-        .timestamp_ns = w->event->venue_ns,
-        .recv_ns = w->event->recv_ns,
-        .publish_ns = w->record->publish_ns,
-        .data_type = (uint8_t)data_type,
-        .record_vtable_offset = BODY_AT - RECORD_WORD - RECORD_VTABLE_AT,
-    };
-}
+#define FILL_HEAD(head_type)                                                                                           \
+    do {                                                                                                               \
+        head_type *head = (head_type *)(void *)(w->out + MESSAGE_AT);                                                  \
+        head->vtable_offset = MESSAGE_AT - (int32_t)offsetof(prefix, message);                                         \
+        head->data = (uint32_t)(sizeof(head_type) - RECORD_WORD - offsetof(head_type, data));                          \
+        head->exchange = exchange_at - (uint32_t)(MESSAGE_AT + offsetof(head_type, exchange));                         \
+        head->symbol = symbol_at - (uint32_t)(MESSAGE_AT + offsetof(head_type, symbol));                               \
+        head->seq = w->record->seq;                                                                                    \
+        head->timestamp_ns = w->event->venue_ns;                                                                       \
+        head->recv_ns = w->event->recv_ns;                                                                             \
+        head->publish_ns = w->record->publish_ns;                                                                      \
+        head->data_type = (uint8_t)data_type;                                                                          \
+        memset(head->padding, 0, sizeof(head->padding));                                                               \
+        head->record_vtable_offset = (int32_t)(MESSAGE_AT + sizeof(head_type) - RECORD_WORD - RECORD_VTABLE_AT);       \
+    } while (0)
 
-static TWI_NOINLINE void put_head_long(const writer *w, const message_head *head)
+static TWI_ALWAYS_INLINE void put_head(const writer *w, bool is_long, twi_fb_data data_type, uint32_t exchange_at,
+                                       uint32_t symbol_at)
 {
-    enum { LONGER = BODY_AT_LONG - BODY_AT };
-    message_head_long filled = {
-        .vtable_offset = head->vtable_offset,
-        .data = head->data + LONGER,
-        .exchange = head->exchange,
-        .symbol = head->symbol,
-        .seq = head->seq,
-        .timestamp_ns = head->timestamp_ns,
-        .recv_ns = head->recv_ns,
-        .publish_ns = head->publish_ns,
-        .data_type = head->data_type,
-        .folded = w->record->folded,
-        .prev_seq = w->record->prev_seq,
-        .record_vtable_offset = head->record_vtable_offset + LONGER,
-    };
+    if (!is_long) {
+        memcpy(w->out, &prefix_short, sizeof(prefix_short));
+        FILL_HEAD(message_head);
+        return;
+    }
     memcpy(w->out, &prefix_long, sizeof(prefix_long));
-    memcpy(w->out + MESSAGE_AT, &filled, sizeof(filled));
+    FILL_HEAD(message_head_long);
+    message_head_long *head_long = (message_head_long *)(void *)(w->out + MESSAGE_AT);
+    head_long->folded = w->record->folded;
+    head_long->prev_seq = w->record->prev_seq;
+    head_long->padding2 = 0;
 }
 
-/* Everything but the record's body and its vectors. Afterwards w->at is the end of the symbol's string. */
-static TWI_ALWAYS_INLINE void put_message(writer *w, twi_fb_data data_type, const vtable *record_vtable,
-                                          size_t body_bytes)
+/* Everything but the record's body and its vectors. Afterwards w->at is the end of the symbol's string. Returns where
+ * the body is to be filled in. */
+static TWI_ALWAYS_INLINE void *put_message(writer *w, bool is_long, twi_fb_data data_type, const vtable *record_vtable,
+                                           uint32_t body_bytes)
 {
-    bool is_long = (w->record->prev_seq | w->record->folded) != 0;
-    w->body_at = is_long ? BODY_AT_LONG : BODY_AT;
-    uint32_t exchange_at = (uint32_t)(w->body_at + body_bytes);
+    uint32_t exchange_at = body_at(is_long) + body_bytes;
     uint8_t *symbol = put_exchange(w->out + exchange_at, w->instrument);
     w->at = put_symbol(symbol, w->instrument);
-    message_head head;
-    fill_head(&head, w, data_type, exchange_at, (uint32_t)(symbol - w->out));
-    if (TWI_UNLIKELY(is_long)) {
-        put_head_long(w, &head);
-    } else {
-        memcpy(w->out, &prefix_short, sizeof(prefix_short));
-        memcpy(w->out + MESSAGE_AT, &head, sizeof(head));
-    }
+    put_head(w, is_long, data_type, exchange_at, (uint32_t)(symbol - w->out));
     memcpy(w->out + RECORD_VTABLE_AT, record_vtable, sizeof(*record_vtable));
+    return w->out + body_at(is_long);
 }
 
 /* ---- one function per kind ---- */
 
-static void put_trade(writer *w)
+/* Puts the id's string behind the symbol; returns where it is, from the start of the buffer. */
+static TWI_ALWAYS_INLINE uint32_t put_id(writer *w, tw_id_kind kind, tw_trade_id id)
+{
+    store32(w->at, 0); /* the gap up to the next multiple of four */
+    uint32_t id_at = ((uint32_t)(w->at - w->out) + 3) & ~3u;
+    char *text = (char *)w->out + id_at + 4;
+    size_t len = TWI_LIKELY(kind == TW_ID_NUMBER && id.hi == 0) ? (size_t)(twi_digits_put(text, id.lo) - text)
+                                                                : twi_trade_id_format(kind, id, text);
+    text[len] = '\0';
+    store32(w->out + id_at, (uint32_t)len);
+    w->at = (uint8_t *)text + len + 1;
+    return id_at;
+}
+
+static TWI_ALWAYS_INLINE void put_trade(writer *w, bool is_long)
 {
     const tw_event *event = w->event;
     tw_id_kind id_kind = (tw_id_kind)((event->flags & TW_ID_KIND_MASK) >> TW_ID_KIND_SHIFT);
-    put_message(w, TWI_FB_DATA_TRADE, id_kind == TW_ID_NONE ? &trade_vtable_no_id : &trade_vtable, sizeof(trade_body));
-    trade_body body = {.price = event->u.trade.price,
-                       .amount = event->u.trade.amount,
-                       .price_exponent = event->price_exponent,
-                       .amount_exponent = event->amount_exponent,
-                       .side = (event->flags & TW_FLAG_SELL) != 0,
-                       .history = (event->flags & TW_FLAG_HISTORY) != 0};
-    if (id_kind != TW_ID_NONE) {
-        store32(w->at, 0); /* the gap up to the next multiple of four */
-        size_t id_at = ((size_t)(w->at - w->out) + 3) & ~(size_t)3;
-        char *text = (char *)w->out + id_at + 4;
-        size_t len = twi_trade_id_format(id_kind, event->u.trade.id, text);
-        text[len] = '\0';
-        store32(w->out + id_at, (uint32_t)len);
-        body.id = (uint32_t)(id_at - (w->body_at + offsetof(trade_body, id)));
-        w->at = (uint8_t *)text + len + 1;
+    const vtable *fields = TWI_LIKELY(id_kind != TW_ID_NONE) ? &trade_vtable : &trade_vtable_no_id;
+    trade_body *body = put_message(w, is_long, TWI_FB_DATA_TRADE, fields, sizeof(*body));
+    body->price = event->u.trade.price;
+    body->amount = event->u.trade.amount;
+    body->price_exponent = event->price_exponent;
+    body->amount_exponent = event->amount_exponent;
+    body->side = (event->flags & TW_FLAG_SELL) != 0;
+    body->history = (event->flags & TW_FLAG_HISTORY) != 0;
+    body->id = 0;
+    if (TWI_LIKELY(id_kind != TW_ID_NONE)) {
+        body->id = put_id(w, id_kind, event->u.trade.id) - (body_at(is_long) + (uint32_t)offsetof(trade_body, id));
     }
-    memcpy(w->out + w->body_at, &body, sizeof(body));
 }
 
-static void put_quote(writer *w)
+static TWI_ALWAYS_INLINE void put_quote(writer *w, bool is_long)
 {
     const tw_event *event = w->event;
-    put_message(w, TWI_FB_DATA_QUOTE, &quote_vtable, sizeof(quote_body));
-    quote_body body = {.bid = event->u.quote.bid,
-                       .bid_volume = event->u.quote.bid_amount,
-                       .ask = event->u.quote.ask,
-                       .ask_volume = event->u.quote.ask_amount,
-                       .price_exponent = event->price_exponent,
-                       .amount_exponent = event->amount_exponent};
-    memcpy(w->out + w->body_at, &body, sizeof(body));
+    quote_body *body = put_message(w, is_long, TWI_FB_DATA_QUOTE, &quote_vtable, sizeof(*body));
+    body->bid = event->u.quote.bid;
+    body->bid_volume = event->u.quote.bid_amount;
+    body->ask = event->u.quote.ask;
+    body->ask_volume = event->u.quote.ask_amount;
+    body->price_exponent = event->price_exponent;
+    body->amount_exponent = event->amount_exponent;
+    memset(body->padding, 0, sizeof(body->padding));
 }
 
-static void put_candle(writer *w)
+static TWI_ALWAYS_INLINE void put_candle(writer *w, bool is_long)
 {
     const tw_event *event = w->event;
     const tw_event *tail = event + 1;
-    put_message(w, TWI_FB_DATA_CANDLE, &candle_vtable, sizeof(candle_body));
-    candle_body body = {.open = event->u.candle.open,
-                        .high = event->u.candle.high,
-                        .low = event->u.candle.low,
-                        .close = event->u.candle.close,
-                        .volume = tail->u.candle_tail.volume,
-                        .interval_ns = tail->u.candle_tail.interval_ns,
-                        .price_exponent = event->price_exponent,
-                        .amount_exponent = tail->amount_exponent,
-                        .closed = (event->flags & TW_FLAG_CLOSED) != 0};
-    memcpy(w->out + w->body_at, &body, sizeof(body));
+    candle_body *body = put_message(w, is_long, TWI_FB_DATA_CANDLE, &candle_vtable, sizeof(*body));
+    body->open = event->u.candle.open;
+    body->high = event->u.candle.high;
+    body->low = event->u.candle.low;
+    body->close = event->u.candle.close;
+    body->volume = tail->u.candle_tail.volume;
+    body->interval_ns = tail->u.candle_tail.interval_ns;
+    body->price_exponent = event->price_exponent;
+    body->amount_exponent = tail->amount_exponent;
+    body->closed = (event->flags & TW_FLAG_CLOSED) != 0;
+    memset(body->padding, 0, sizeof(body->padding));
 }
 
-static void put_status(writer *w)
+static TWI_ALWAYS_INLINE void put_status(writer *w, bool is_long)
 {
     const tw_event *event = w->event;
-    put_message(w, TWI_FB_DATA_STATUS, &status_vtable, sizeof(status_body));
-    status_body body = {.from = event->u.status.from,
-                        .to = event->u.status.to,
-                        .state = (uint8_t)event->u.status.state,
-                        .reason = (uint8_t)event->u.status.reason};
-    memcpy(w->out + w->body_at, &body, sizeof(body));
+    status_body *body = put_message(w, is_long, TWI_FB_DATA_STATUS, &status_vtable, sizeof(*body));
+    body->from = event->u.status.from;
+    body->to = event->u.status.to;
+    body->state = (uint8_t)event->u.status.state;
+    body->reason = (uint8_t)event->u.status.reason;
+    memset(body->padding, 0, sizeof(body->padding));
 }
 
-static void put_loss(writer *w)
+static TWI_ALWAYS_INLINE void put_loss(writer *w, bool is_long)
 {
     const tw_event *event = w->event;
-    put_message(w, TWI_FB_DATA_LOSS, &loss_vtable, sizeof(loss_body));
-    loss_body body = {.from = event->u.loss.from,
-                      .to = event->u.loss.to,
-                      .count = event->u.loss.count,
-                      .interval_s = event->u.loss.interval_s,
-                      .channel = (uint8_t)event->u.loss.channel,
-                      .reason = (uint8_t)event->u.loss.reason};
-    memcpy(w->out + w->body_at, &body, sizeof(body));
+    loss_body *body = put_message(w, is_long, TWI_FB_DATA_LOSS, &loss_vtable, sizeof(*body));
+    body->from = event->u.loss.from;
+    body->to = event->u.loss.to;
+    body->count = event->u.loss.count;
+    body->interval_s = event->u.loss.interval_s;
+    body->channel = (uint8_t)event->u.loss.channel;
+    body->reason = (uint8_t)event->u.loss.reason;
+    memset(body->padding, 0, sizeof(body->padding));
 }
 
 /* ---- books ---- */
@@ -415,15 +421,16 @@ static level_summary summarize_levels(const tw_record *record)
     return summary;
 }
 
-/* A vector's length word where its elements will be aligned to 8; returns the place of the first element. */
-static uint8_t *start_vector(writer *w, size_t body_offset, uint32_t count)
+/* A vector's length word where its elements will be aligned to 8; *offset, in the book's body, is set to point to it.
+ * Returns the place of the first element. */
+static uint8_t *start_vector(writer *w, uint8_t *offset, uint32_t count)
 {
     memset(w->at, 0, 8);
     size_t elements_at = ((size_t)(w->at - w->out) + 4 + 7) & ~(size_t)7;
-    size_t offset_at = w->body_at + body_offset;
-    store32(w->out + elements_at - 4, count);
-    store32(w->out + offset_at, (uint32_t)(elements_at - 4 - offset_at));
-    return w->out + elements_at;
+    uint8_t *elements = w->out + elements_at;
+    store32(elements - 4, count);
+    store32(offset, (uint32_t)(elements - 4 - offset));
+    return elements;
 }
 
 static uint8_t *put_levels(uint8_t *at, const tw_record *record, uint8_t side)
@@ -476,59 +483,98 @@ static uint8_t *put_wide_levels(uint8_t *at, const tw_record *record, uint8_t si
     return at;
 }
 
-static void put_book_head(writer *w, twi_fb_data data_type, const vtable *record_vtable, int8_t price_exponent,
-                          int8_t amount_exponent)
+/* Returns the book's body, with its two offsets still to be filled in. */
+static TWI_ALWAYS_INLINE uint8_t *put_book_head(writer *w, bool is_long, twi_fb_data data_type,
+                                                const vtable *record_vtable, int8_t price_exponent,
+                                                int8_t amount_exponent)
 {
-    put_message(w, data_type, record_vtable, sizeof(book_body));
-    book_body body = {.price_exponent = price_exponent,
-                      .amount_exponent = amount_exponent,
-                      .snapshot = (w->event->flags & TW_FLAG_SNAPSHOT) != 0};
-    memcpy(w->out + w->body_at, &body, sizeof(body));
+    book_body *body = put_message(w, is_long, data_type, record_vtable, sizeof(*body));
+    body->price_exponent = price_exponent;
+    body->amount_exponent = amount_exponent;
+    body->snapshot = (w->event->flags & TW_FLAG_SNAPSHOT) != 0;
+    body->padding = 0;
+    return (uint8_t *)body;
+}
+
+/* One side of a Book; NULL if a level does not fit the common exponents. */
+static uint8_t *put_side(writer *w, uint8_t *offset, const level_summary *summary, uint8_t side, uint32_t count)
+{
+    uint8_t *elements = start_vector(w, offset, count);
+    if (count == 0) {
+        return elements;
+    }
+    return TWI_LIKELY(!summary->mixed) ? put_levels(elements, w->record, side)
+                                       : put_rescaled_levels(elements, w->record, side, summary);
 }
 
 /* False: the levels have no common exponents; nothing of what was written counts. */
-static bool put_book(writer *w, const level_summary *summary, uint32_t bid_count)
+static TWI_ALWAYS_INLINE bool put_book(writer *w, bool is_long, const level_summary *summary, uint32_t bid_count)
 {
-    put_book_head(w, TWI_FB_DATA_BOOK, &book_vtable, summary->price_exponent, summary->amount_exponent);
-    for (uint8_t side = 0; side <= TW_FLAG_ASK; side++) {
-        size_t offset = side == 0 ? offsetof(book_body, bids) : offsetof(book_body, asks);
-        uint32_t count = side == 0 ? bid_count : summary->ask_count;
-        uint8_t *elements = start_vector(w, offset, count);
-        if (count == 0) {
-            w->at = elements;
-            continue;
-        }
-        w->at = TWI_LIKELY(!summary->mixed) ? put_levels(elements, w->record, side)
-                                            : put_rescaled_levels(elements, w->record, side, summary);
-        if (w->at == NULL) {
-            return false;
-        }
+    uint8_t *body =
+        put_book_head(w, is_long, TWI_FB_DATA_BOOK, &book_vtable, summary->price_exponent, summary->amount_exponent);
+    w->at = put_side(w, body + offsetof(book_body, bids), summary, 0, bid_count);
+    if (w->at != NULL) {
+        w->at = put_side(w, body + offsetof(book_body, asks), summary, TW_FLAG_ASK, summary->ask_count);
     }
-    return true;
+    return w->at != NULL;
 }
 
-static TWI_NOINLINE void put_wide_book(writer *w, const level_summary *summary, uint32_t bid_count)
+static TWI_NOINLINE void put_wide_book(writer *w, bool is_long, const level_summary *summary, uint32_t bid_count)
 {
-    put_book_head(w, TWI_FB_DATA_WIDE_BOOK, &wide_book_vtable, 0, 0);
-    uint8_t *bids = start_vector(w, offsetof(book_body, bids), bid_count);
+    uint8_t *body = put_book_head(w, is_long, TWI_FB_DATA_WIDE_BOOK, &wide_book_vtable, 0, 0);
+    uint8_t *bids = start_vector(w, body + offsetof(book_body, bids), bid_count);
     w->at = put_wide_levels(bids, w->record, 0);
-    uint8_t *asks = start_vector(w, offsetof(book_body, asks), summary->ask_count);
+    uint8_t *asks = start_vector(w, body + offsetof(book_body, asks), summary->ask_count);
     w->at = put_wide_levels(asks, w->record, TW_FLAG_ASK);
 }
 
-static void put_any_book(writer *w)
+static TWI_ALWAYS_INLINE void put_any_book(writer *w, bool is_long)
 {
-    if (w->event->kind == TW_EVENT_BOOK_CLEAR) {
-        level_summary empty = {.price_exponent = w->event->price_exponent,
-                               .amount_exponent = w->event->amount_exponent};
-        put_book(w, &empty, 0);
-        return;
+    level_summary summary = {.price_exponent = w->event->price_exponent, .amount_exponent = w->event->amount_exponent};
+    uint32_t bid_count = 0;
+    if (w->event->kind == TW_EVENT_LEVEL) {
+        summary = summarize_levels(w->record);
+        bid_count = w->record->event_count - summary.ask_count;
     }
-    level_summary summary = summarize_levels(w->record);
-    uint32_t bid_count = w->record->event_count - summary.ask_count;
-    if (!put_book(w, &summary, bid_count)) {
-        put_wide_book(w, &summary, bid_count);
+    if (!put_book(w, is_long, &summary, bid_count)) {
+        put_wide_book(w, is_long, &summary, bid_count);
     }
+}
+
+/* ---- encode ---- */
+
+static TWI_ALWAYS_INLINE void put_record(writer *w, bool is_long)
+{
+    switch (w->event->kind) {
+    case TW_EVENT_TRADE:
+        put_trade(w, is_long);
+        break;
+    case TW_EVENT_QUOTE:
+        put_quote(w, is_long);
+        break;
+    case TW_EVENT_LEVEL:
+    case TW_EVENT_BOOK_CLEAR:
+        put_any_book(w, is_long);
+        break;
+    case TW_EVENT_CANDLE:
+        TWI_ASSERT(w->record->event_count == 2 && w->event[1].kind == TW_EVENT_CANDLE_TAIL);
+        put_candle(w, is_long);
+        break;
+    case TW_EVENT_STATUS:
+        put_status(w, is_long);
+        break;
+    case TW_EVENT_LOSS:
+        put_loss(w, is_long);
+        break;
+    default:
+        TWI_ASSERT(!"a record of a kind that goes to subscribers");
+    }
+}
+
+static TWI_NOINLINE size_t encode_long(writer w)
+{
+    put_record(&w, true);
+    return (size_t)(w.at - w.out);
 }
 
 size_t twi_flatbuffers_encode(const tw_symbols *symbols, const tw_record *record, uint8_t *out, size_t out_cap)
@@ -540,30 +586,10 @@ size_t twi_flatbuffers_encode(const tw_symbols *symbols, const tw_record *record
     const tw_instrument *instrument = tw_symbols_get(symbols, record->events[0].instrument);
     TWI_ASSERT(instrument != NULL);
     writer w = {.out = out, .at = out, .record = record, .event = record->events, .instrument = instrument};
-    switch (record->events[0].kind) {
-    case TW_EVENT_TRADE:
-        put_trade(&w);
-        break;
-    case TW_EVENT_QUOTE:
-        put_quote(&w);
-        break;
-    case TW_EVENT_LEVEL:
-    case TW_EVENT_BOOK_CLEAR:
-        put_any_book(&w);
-        break;
-    case TW_EVENT_CANDLE:
-        TWI_ASSERT(record->event_count == 2 && record->events[1].kind == TW_EVENT_CANDLE_TAIL);
-        put_candle(&w);
-        break;
-    case TW_EVENT_STATUS:
-        put_status(&w);
-        break;
-    case TW_EVENT_LOSS:
-        put_loss(&w);
-        break;
-    default:
-        TWI_ASSERT(!"a record of a kind that goes to subscribers");
+    if (TWI_UNLIKELY((record->prev_seq | record->folded) != 0)) {
+        return encode_long(w);
     }
+    put_record(&w, false);
     return (size_t)(w.at - out);
 }
 

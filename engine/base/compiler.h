@@ -10,7 +10,9 @@
 #define TWI_ALIGNED(bytes)                   __attribute__((aligned(bytes)))
 #define TWI_NOINLINE                         __attribute__((noinline))
 #define TWI_COLD                             __attribute__((cold))
-#define TWI_ALWAYS_INLINE                    inline __attribute__((always_inline))
+/* A struct that may lie at any address and over bytes of another type: wire formats. No padding but its own. */
+#define TWI_UNALIGNED     __attribute__((packed, may_alias))
+#define TWI_ALWAYS_INLINE inline __attribute__((always_inline))
 
 enum { TWI_CACHE_LINE_BYTES = 64 };
 

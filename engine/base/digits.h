@@ -58,6 +58,29 @@ static TWI_ALWAYS_INLINE void twi_store64(char *out, uint64_t word)
     memcpy(out, &word, sizeof(word));
 }
 
+static TWI_ALWAYS_INLINE uint64_t twi_load64(const char *text)
+{
+    uint64_t word;
+    memcpy(&word, text, sizeof(word));
+    return word;
+}
+
+/* Are all eight bytes of the word digits? Adding carries into a byte's high half exactly if it is above '9'. */
+static TWI_ALWAYS_INLINE int twi_digits_are_eight(uint64_t word)
+{
+    uint64_t high_halves = 0xf0f0f0f0f0f0f0f0u;
+    return (word & high_halves) == TWI_DIGITS_ZEROS && ((word + 0x0606060606060606u) & high_halves) == TWI_DIGITS_ZEROS;
+}
+
+/* The number in a word of eight digits: pairs, then fours, then all. */
+static TWI_ALWAYS_INLINE uint32_t twi_digits_read_eight(uint64_t word)
+{
+    word -= TWI_DIGITS_ZEROS;
+    word = (word * 10 + (word >> 8)) & 0x00ff00ff00ff00ffu;
+    word = (word * 100 + (word >> 16)) & 0x0000ffff0000ffffu;
+    return (uint32_t)((word * 10000 + (word >> 32)) & 0xffffffffu);
+}
+
 /* value < 10^8 without leading zeros (0 is "0"). */
 static TWI_ALWAYS_INLINE char *twi_digits_put_small(char *out, uint32_t value)
 {

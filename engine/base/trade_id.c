@@ -70,12 +70,32 @@ static char *put_wide_number(tw_trade_id id, char *out)
 
 static bool all_digits(const char *text, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
+    size_t i = 0;
+    for (; i + sizeof(uint64_t) <= len; i += sizeof(uint64_t)) {
+        if (!twi_digits_are_eight(twi_load64(text + i))) {
+            return false;
+        }
+    }
+    for (; i < len; i++) {
         if (text[i] < '0' || text[i] > '9') {
             return false;
         }
     }
     return true;
+}
+
+/* Digits only, at most NUMBER_FAST_LEN. */
+static uint64_t read_short_number(const char *text, size_t len)
+{
+    uint64_t value = 0;
+    size_t i = 0;
+    for (; i + sizeof(uint64_t) <= len; i += sizeof(uint64_t)) {
+        value = value * 100000000u + twi_digits_read_eight(twi_load64(text + i));
+    }
+    for (; i < len; i++) {
+        value = value * 10 + (uint64_t)(text[i] - '0');
+    }
+    return value;
 }
 
 /* A number that is written back as it was: no leading zero, less than 2^128. */
@@ -85,11 +105,7 @@ static bool parse_number(const char *text, size_t len, tw_trade_id *id)
         return false;
     }
     if (len <= NUMBER_FAST_LEN) {
-        uint64_t value = 0;
-        for (size_t i = 0; i < len; i++) {
-            value = value * 10 + (uint64_t)(text[i] - '0');
-        }
-        *id = (tw_trade_id){.lo = value};
+        *id = (tw_trade_id){.lo = read_short_number(text, len)};
         return true;
     }
     uint32_t limbs[LIMB_COUNT] = {0};

@@ -171,6 +171,20 @@ static void every_eight_digit_block_is_right(void **state)
             assert_int_equal((spread >> (8 * digit)) & 0xff, rest % 10);
             rest /= 10;
         }
+        assert_true(twi_digits_are_eight(spread + TWI_DIGITS_ZEROS));
+        assert_int_equal(twi_digits_read_eight(spread + TWI_DIGITS_ZEROS), value);
+    }
+}
+
+static void bytes_that_are_no_digits_are_noticed(void **state)
+{
+    (void)state;
+    for (unsigned place = 0; place < 8; place++) {
+        for (unsigned byte = 0; byte < 256; byte++) {
+            char text[] = "90817263";
+            text[place] = (char)byte;
+            assert_int_equal(twi_digits_are_eight(twi_load64(text)), byte >= '0' && byte <= '9');
+        }
     }
 }
 
@@ -261,6 +275,7 @@ int main(void)
         cmocka_unit_test(format_and_parse_are_inverse),
         cmocka_unit_test(digits_match_snprintf),
         cmocka_unit_test(every_eight_digit_block_is_right),
+        cmocka_unit_test(bytes_that_are_no_digits_are_noticed),
         cmocka_unit_test(division_by_powers_of_ten_is_exact),
         cmocka_unit_test(rescale_keeps_the_value_or_refuses),
         cmocka_unit_test(compare_is_by_value),
