@@ -239,12 +239,12 @@ static TWI_ALWAYS_INLINE uint32_t body_at(bool is_long)
     return is_long ? (uint32_t)BODY_AT_LONG : (uint32_t)BODY_AT;
 }
 
-/* A string's length word and the whole of the table's field, which is zero behind the name; ends aligned for the next
- * string. */
+/* A string with its length word and NUL; ends aligned for the next string. */
 static TWI_ALWAYS_INLINE uint8_t *put_exchange(uint8_t *at, const tw_instrument *instrument)
 {
     store32(at, instrument->exchange_len);
-    memcpy(at + 4, instrument->exchange, sizeof(instrument->exchange));
+    memcpy(at + 4, instrument->exchange, TW_EXCHANGE_MAX);
+    store32(at + 4 + instrument->exchange_len, 0); /* NUL and up to three bytes of alignment */
     return at + ((4u + instrument->exchange_len + 1u + 3u) & ~3u);
 }
 

@@ -71,6 +71,7 @@ static inline tw_symbols *twt_codec_setup(void)
     twt_intern(symbols, "deribit", "BTC/USD:BTC-241227-100000-C");
     twt_intern(symbols, "x", "Y");
     twt_intern(symbols, "abcdefghijklmno", "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTU");
+    twt_intern(symbols, "abcdefghijklmnop", "exchange of full length");
     twt_intern(symbols, "a\"b\\c", "\\\"\\\"\\\"\\\"/\"");
     twt_intern(symbols, "binance", "\xe5\xb8\x81\xe5\xae\x89/USDT");
     twt_intern(symbols, "sixteen", "1234567890123456");
