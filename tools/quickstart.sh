@@ -35,8 +35,9 @@ stop_engine() {
 # Starts the engine on a free port and sets `url` as soon as it says that it listens.
 start_engine() {
     local deadline=$((SECONDS + 20))
+    : >"$log"
     set -m # in a process group of its own, so that Ctrl-C reaches the bots only
-    "$bin/engine" -c configs/feed.toml --port 0 >"$log" 2>&1 </dev/null &
+    "$bin/engine" -c configs/feed.toml --port 0 >>"$log" 2>&1 </dev/null &
     engine_pid=$!
     set +m
     while ! grep -q '^ready$' "$log"; do

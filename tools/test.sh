@@ -19,9 +19,10 @@ log=
 # One value of the <testsuite ...> element that ctest writes.
 junit_value() { sed -n "s/.*[[:space:]]$2=\"\([0-9]*\)\".*/\1/p" "$1" | head -n 1; }
 
-build() { # PRESET [TARGET]
-    local target=${2:-all}
-    if ! { cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs" --target "$target"; } >>"$log" 2>&1; then
+build() { # PRESET [TARGET...]
+    local preset=$1
+    shift
+    if ! { cmake --preset "$preset" && cmake --build --preset "$preset" -j "$jobs" --target "${@:-all}"; } >>"$log" 2>&1; then
         stage_failed=$((stage_failed + 1)) stage_note='build failed'
         return 1
     fi
@@ -73,7 +74,7 @@ stage_fuzz() {
         stage_skipped=1 stage_note='needs clang and tests/fuzz'
         return
     fi
-    build fuzz fuzz_targets && cases fuzz -L fuzz
+    build fuzz fuzz_targets engine bot && cases fuzz -L fuzz
 }
 
 # The README's other command, short.
