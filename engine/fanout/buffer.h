@@ -1,10 +1,9 @@
 /* buffer.h - a growing byte buffer for the control path: answers, handshakes, HTTP. Streamed data never goes
  * through one.
  *
- * Errors:   sticky. After a failed append (out of memory or over the limit) `failed` is set and nothing more is
- *           added, so
- *           that a writer checks once at the end.
- * Memory:   malloc on demand, given back by twi_buffer_fini(); an idle connection holds none. */
+ * Errors: sticky. After a failed append (out of memory or over the limit) `failed` is set and nothing more is
+ *         added, so that a writer checks once at the end.
+ * Memory: malloc on demand, given back by twi_buffer_fini(); an idle connection holds none. */
 #ifndef TWI_BUFFER_H
 #define TWI_BUFFER_H
 

@@ -1,12 +1,16 @@
 /* group.h - clients that want the same topics in the same codec, and what of the wire log is theirs.
  *
- * Job:      the shard looks at each new index entry once and notes it for every group that wants its topic. A group
- * keeps its entries as runs (neighbouring frames are one run), shared by all its clients; a client is a cursor into
- *           them. So a message costs one note per distinct set of topics that asked for it, whatever the number of
- * clients, and nothing for sets that did not ask. Runs:     the last TWI_GROUP_RUNS are kept. A client that lags
- * further behind is served from the wire log's index. Counting: `cumulative` numbers the group's entries from 0, so
- * that what a client got is a difference of two numbers. Memory:   tables at open; a group's arrays when its first
- * client comes, given back with its last (control path only). Thread:   the shard's own. */
+ * Job:      the shard looks at each new index entry once and notes it for every group that wants its topic. A
+ *           group keeps its entries as runs (neighbouring frames are one run), shared by all its clients; a client
+ *           is a cursor into them. So a message costs one note per distinct set of topics that asked for it,
+ *           whatever the number of clients, and nothing for sets that did not ask.
+ * Runs:     the last TWI_GROUP_RUNS are kept. A client that lags further behind is served from the wire log's
+ *           index.
+ * Counting: `cumulative` numbers the group's entries from 0, so that what a client got is a difference of two
+ *           numbers.
+ * Memory:   tables at open; a group's arrays when its first client comes, given back with its last (control path
+ *           only).
+ * Thread:   the shard's own. */
 #ifndef TWI_GROUP_H
 #define TWI_GROUP_H
 

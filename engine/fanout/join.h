@@ -1,17 +1,14 @@
 /* join.h - how a shard asks the publisher to let a client in, and how the answer is tied to one place in the wire
  * log.
  *
- * The publisher writes the snapshots of the asked topics into the wire log itself, as entries [begin, end), between
- * two
- * events. So "the snapshot" and "the stream after it" are two neighbouring ranges of one log, and no event can fall
- * between them or be in both: begin is where the client leaves its old set of topics, end is where the new set
- * starts.
- * Several joins of one step share the snapshots.
+ * The publisher writes the snapshots of the asked topics into the wire log itself, as entries [begin, end),
+ * between two events. So "the snapshot" and "the stream after it" are two neighbouring ranges of one log, and no
+ * event can fall between them or be in both: begin is where the client leaves its old set of topics, end is where
+ * the new set starts. Several joins of one step share the snapshots.
  *
  * Ownership: a twi_join belongs to the shard, from push(requests) to pop(replies) to the publisher.
  * Order:     the publisher pushes the reply before it publishes the log's head past `begin`; a shard that has seen
- *            such
- * a head therefore finds the reply in the queue. */
+ *            such a head therefore finds the reply in the queue. */
 #ifndef TWI_JOIN_H
 #define TWI_JOIN_H
 

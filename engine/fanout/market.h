@@ -1,10 +1,9 @@
 /* market.h - the last known state of every instrument: what a new subscriber gets first, and what HTTP answers from.
  *
- * Shape:   per instrument the last quote, the last status and the L2 book. Books are kept only for instruments that
- *          have
- *          sent levels.
- * Thread:  the publisher's own.
- * Memory:  state arrays at open; a book when its instrument's first snapshot arrives (bounded by depth_max). */
+ * Shape:  per instrument the last quote, the last status and the L2 book. Books are kept only for instruments that
+ *         have sent levels.
+ * Thread: the publisher's own.
+ * Memory: state arrays at open; a book when its instrument's first snapshot arrives (bounded by depth_max). */
 #ifndef TWI_MARKET_H
 #define TWI_MARKET_H
 

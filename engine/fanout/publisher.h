@@ -1,11 +1,11 @@
 /* publisher.h - from the ring to the wire logs: every event is encoded and framed once per codec that somebody reads.
  *
- * Job:      reads the ring, keeps the market's last state, numbers each topic's messages, encodes them into the
- *           wire log
- *           of each codec that has a subscriber for the topic, and answers joins with snapshots at an exact place.
- * Step:     twi_publisher_step() does a bounded amount of work and says how much; it never sleeps and never waits for
- *           a shard. No allocation, lock or system call inside, but the clock read that stamps publish_ns.
- * Thread:   its own, or the only one. Shards talk to it through their twi_join_link. */
+ * Job:    reads the ring, keeps the market's last state, numbers each topic's messages, encodes them into the wire
+ *         log of each codec that has a subscriber for the topic, and answers joins with snapshots at an exact
+ *         place.
+ * Step:   twi_publisher_step() does a bounded amount of work and says how much; it never sleeps and never waits
+ *         for a shard. No allocation, lock or system call inside, but the clock read that stamps publish_ns.
+ * Thread: its own, or the only one. Shards talk to it through their twi_join_link. */
 #ifndef TWI_PUBLISHER_H
 #define TWI_PUBLISHER_H
 

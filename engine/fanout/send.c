@@ -1,11 +1,9 @@
 /* send.c - what a client is sent next: the rest of a frame that was begun, its own bytes, then everything that is
- * pending
- * for it in the log, in one send. At most one send per client is in flight.
+ * pending for it in the log, in one send. At most one send per client is in flight.
  *
  * Slices of the log are not copied. A send is one attempt that completes at submission (loop.h), so a slice cannot be
- * overwritten while the kernel reads it unless the publisher writes a whole log within that attempt; that is
- * checked after
- * each send, and such a connection is cut rather than left with bytes of which nobody knows what they are. */
+ * overwritten while the kernel reads it unless the publisher writes a whole log within that attempt; that is checked
+ * after each send, and such a connection is cut rather than left with bytes of which nobody knows what they are. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,16 +1,13 @@
 /* shard.h - one event loop and its clients: accepts, answers, and sends slices of the wire logs.
  *
- * Job:      owns a listener (and, the first shard, a Unix socket), the connections that it accepts, and a group
- *           table. Each
- *           step looks at what is new in the wire logs, starts a send for every client that has something pending and
- *           none in flight, and polls the loop.
- * Slow:     a client's lag is the distance between its cursor and the log's end. What happens at the limit is the
- *           policy
- *           of its subscription (twi_policy in settings.h). Nobody else notices.
- * Memory:   the client table at open; control messages, answers and handshakes are on the heap while they last,
- *           bounded
- *           by the limits; an idle client costs sizeof(twi_client) here and its socket in the loop.
- * Thread:   the shard's own; only twi_shard_wake() may be called from others. */
+ * Job:    owns a listener (and, the first shard, a Unix socket), the connections that it accepts, and a group
+ *         table. Each step looks at what is new in the wire logs, starts a send for every client that has
+ *         something pending and none in flight, and polls the loop.
+ * Slow:   a client's lag is the distance between its cursor and the log's end. What happens at the limit is the
+ *         policy of its subscription (twi_policy in settings.h). Nobody else notices.
+ * Memory: the client table at open; control messages, answers and handshakes are on the heap while they last,
+ *         bounded by the limits; an idle client costs sizeof(twi_client) here and its socket in the loop.
+ * Thread: the shard's own; only twi_shard_wake() may be called from others. */
 #ifndef TWI_SHARD_H
 #define TWI_SHARD_H
 

@@ -1,9 +1,8 @@
 /* topics.h - topic numbers: (instrument, channel) as one dense integer.
  *
- * Shape:   topic = instrument * TWI_TOPIC_SLOTS + slot. A slot is a channel, or a channel with its parameter (the
- * interval of a candle), so that per-topic state is an array and a set of topics is a bitset. Thread:  pure
- * functions.
- */
+ * Shape:  topic = instrument * TWI_TOPIC_SLOTS + slot. A slot is a channel, or a channel with its parameter (the
+ *         interval of a candle), so that per-topic state is an array and a set of topics is a bitset.
+ * Thread: pure functions. */
 #ifndef TWI_TOPICS_H
 #define TWI_TOPICS_H
 

@@ -1,13 +1,14 @@
 /* wire_log.h - finished WebSocket frames of one codec, back to back, and an index of what lies where.
  *
- * Job:      the publisher appends each frame once; every shard sends slices of it to any number of clients without a
- * copy. Shape:    a power-of-two ring of bytes mapped twice (a slice never wraps) and a ring of 32-byte index
- * entries.
- *           Offsets and index positions count up for ever; a frame lies at bytes[offset & mask].
- * Writer:   one thread: reserve() -> write the frame -> append() ... -> publish(). It never waits for a reader.
- * Readers:  any number of threads. An entry is safe below head(); bytes are safe while twi_wire_log_holds() says so,
- * asked again after they were used: the writer announces what it is about to overwrite before it does. Limits:   one
- * frame takes at most a quarter of the log; at most a quarter of the index is appended per publish(). */
+ * Job:     the publisher appends each frame once; every shard sends slices of it to any number of clients without
+ *          a copy.
+ * Shape:   a power-of-two ring of bytes mapped twice (a slice never wraps) and a ring of 32-byte index entries.
+ *          Offsets and index positions count up for ever; a frame lies at bytes[offset & mask].
+ * Writer:  one thread: reserve() -> write the frame -> append() ... -> publish(). It never waits for a reader.
+ * Readers: any number of threads. An entry is safe below head(); bytes are safe while twi_wire_log_holds() says
+ *          so, asked again after they were used: the writer announces what it is about to overwrite before it
+ *          does.
+ * Limits:  one frame takes at most a quarter of the log; at most a quarter of the index is appended per publish(). */
 #ifndef TWI_WIRE_LOG_H
 #define TWI_WIRE_LOG_H
 

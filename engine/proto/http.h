@@ -1,11 +1,15 @@
 /* http.h - HTTP/1.1 heads (RFC 9112): request and response parsing, response writing, queries, chunked bodies.
  *
- * Job:       bytes in, slices out. A head is parsed in one go when it is complete; a prefix says TW_NEED_MORE, and what
- * is wrong with it already is reported already. Strictness: what two parsers could read differently is refused (request
- * smuggling): bare CR or LF, obs-fold, blanks before the colon, several Content-Length or Host, Content-Length next to
- * Transfer-Encoding, control characters. Limits:    line, head and header count; see twi_http_limits. Every refusal has
- * a text and the status to answer with. Memory:    results are slices into the caller's bytes. No allocation, no I/O.
- * Thread: any. Non-goals: bodies other than chunked decoding, multipart, cookies, HTTP/2. */
+ * Job:        bytes in, slices out. A head is parsed in one go when it is complete; a prefix says TW_NEED_MORE,
+ *             and what is wrong with it already is reported already.
+ * Strictness: what two parsers could read differently is refused (request smuggling): bare CR or LF, obs-fold,
+ *             blanks before the colon, several Content-Length or Host, Content-Length next to Transfer-Encoding,
+ *             control characters.
+ * Limits:     line, head and header count; see twi_http_limits. Every refusal has a text and the status to answer
+ *             with.
+ * Memory:     results are slices into the caller's bytes. No allocation, no I/O.
+ * Thread:     any.
+ * Non-goals:  bodies other than chunked decoding, multipart, cookies, HTTP/2. */
 #ifndef TWI_HTTP_H
 #define TWI_HTTP_H
 

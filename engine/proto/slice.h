@@ -2,7 +2,7 @@
  *
  * Ownership: a slice lives as long as the buffer that it was cut from. data may be NULL only when len is 0.
  * Text:      bytes, not C strings: there is no zero byte behind them. Comparison without case is ASCII only, as in
- * HTTP. */
+ *            HTTP. */
 #ifndef TWI_SLICE_H
 #define TWI_SLICE_H
 

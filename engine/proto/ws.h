@@ -1,13 +1,14 @@
 /* ws.h - WebSocket framing (RFC 6455), both roles: frame headers out, pieces of messages in.
  *
- * Job:       twi_ws_header_write and friends make frames; twi_ws_reader takes received bytes cut anywhere, unmasks them
- * in place and hands out pieces of messages and control frames, every rule of the RFC checked. Usage:     twi_ws_piece
- * piece; while ((status = twi_ws_read(&reader, &cursor, end, &piece)) == TW_OK) use(&piece); TW_NEED_MORE: all bytes
- * are used, come back with more. TW_CLOSED: the close frame was read, nothing after it counts. Anything else: send a
- * close frame with twi_ws_error_close_code(reader.error) and end the connection. Memory:    a reader is 64 bytes and
- * buffers no payload; a piece points into the caller's bytes. Thread:    pure functions over the caller's state. No
- * I/O, no clock, no allocation. Non-goals: the handshake (ws_handshake.h), compression (ws_deflate.h; RSV1 is only
- * carried here). */
+ * Job:       twi_ws_header_write and friends make frames; twi_ws_reader takes received bytes cut anywhere, unmasks
+ *            them in place and hands out pieces of messages and control frames, every rule of the RFC checked.
+ * Usage:     twi_ws_piece piece; while ((status = twi_ws_read(&reader, &cursor, end, &piece)) == TW_OK)
+ *            use(&piece); TW_NEED_MORE: all bytes are used, come back with more. TW_CLOSED: the close frame was
+ *            read, nothing after it counts. Anything else: send a close frame with
+ *            twi_ws_error_close_code(reader.error) and end the connection.
+ * Memory:    a reader is 64 bytes and buffers no payload; a piece points into the caller's bytes.
+ * Thread:    pure functions over the caller's state. No I/O, no clock, no allocation.
+ * Non-goals: the handshake (ws_handshake.h), compression (ws_deflate.h; RSV1 is only carried here). */
 #ifndef TWI_WS_H
 #define TWI_WS_H
 
