@@ -24,5 +24,5 @@ run() {
 
 run --threads 1 --loop auto
 run --threads 1 --loop epoll --idle yield
-run --threads 2 --loop epoll
+run --threads 2 --loop auto
 run --threads 3 --loop epoll --idle yield
