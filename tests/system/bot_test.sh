@@ -104,7 +104,11 @@ bot 0 --help
 grep -q '^examples' "$scratch/out" || fail "help has no examples"
 
 # Ctrl-C ends the measurement and prints what there is.
-timeout -s INT 1 "$bin/bot" --url "$url" -n 2 --warmup 0s --duration 60s --json >"$scratch/out" 2>"$scratch/err"
+"$bin/bot" --url "$url" -n 2 --warmup 0s --duration 60s --live --json >"$scratch/out" 2>"$scratch/err" &
+bot_pid=$!
+wait_for '^measuring' "$scratch/err"
+kill -INT "$bot_pid"
+wait "$bot_pid" || fail "Ctrl-C made the exit code $?"
 figure "$in_order"' and d["interrupted"]'
 
 # The engine goes away and comes back: bots say so, and go on with the new epoch.
