@@ -31,7 +31,7 @@
 enum {
     SLOTS = 65536,
     BATCH = 256,
-    EMPTY_PAUSES = 40,
+    EMPTY_PAUSES = 400,
     REPEATS_MAX = 99,
     CHECK_EVERY = 1024, /* events between two looks of the producer at the reader's progress */
     HISTOGRAM_BYTES = 1 << 19,
@@ -356,8 +356,8 @@ static void sleeper_b(void *owner)
 
 /* ---- throughput: B sends, A receives ---- */
 
-/* About a microsecond. A reader that polls the very slot that is being written makes its line travel twice per event;
- * one that wants throughput lets a few events gather. */
+/* Some microseconds. A reader that polls the very slot that is being written makes its line travel twice per event;
+ * one that wants throughput lets events gather. */
 static void pause_after_empty(void)
 {
     for (int i = 0; i < EMPTY_PAUSES; i++) {

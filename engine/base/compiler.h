@@ -32,6 +32,23 @@ static inline unsigned twi_trailing_zeros(uint64_t value)
     return (unsigned)__builtin_ctzll(value);
 }
 
+/* Begins to fetch a cache line that will be read. Any address will do. */
+static inline void twi_prefetch_read(const void *address)
+{
+    __builtin_prefetch(address, 0, 3);
+}
+
+/* Begins to fetch a cache line for writing: takes it away from the other cores. The builtin asks for a plain read
+ * unless the compiler may assume a newer CPU; the instruction itself is at worst a no-op on every x86-64. */
+static inline void twi_prefetch_write(const void *address)
+{
+#if defined(__x86_64__)
+    __asm__ __volatile__("prefetchw %0" : : "m"(*(const char *)address));
+#else
+    __builtin_prefetch(address, 1, 3);
+#endif
+}
+
 /* A hint to the CPU that this is a spin-wait; costs nothing when the wait is over. */
 static inline void twi_cpu_relax(void)
 {

@@ -30,7 +30,7 @@ static tw_ring_reader *reader_new(twi_ring_mapping *mapping, uint64_t slots_offs
                 .head = &header->head,
                 .lap_margin = slot_count >> TWI_RING_LAP_MARGIN_SHIFT,
             },
-        .position = atomic_load_explicit(&header->head, memory_order_acquire),
+        .cursor.position = atomic_load_explicit(&header->head, memory_order_acquire),
         .header = header,
         .symbols = (const tw_symbols *)(base + TWI_RING_PAGE_BYTES),
         .epoch = header->epoch,
@@ -140,18 +140,18 @@ void tw_ring_reader_close(tw_ring_reader *reader)
 
 size_t tw_ring_read(tw_ring_reader *reader, tw_event *out, size_t cap, uint64_t *lost)
 {
-    return twi_slots_read(&reader->slots, &reader->position, out, cap, lost);
+    return twi_slots_read(&reader->slots, &reader->cursor, out, cap, lost);
 }
 
 uint64_t tw_ring_reader_position(const tw_ring_reader *reader)
 {
-    return reader->position;
+    return reader->cursor.position;
 }
 
 uint64_t tw_ring_reader_lag(const tw_ring_reader *reader)
 {
     uint64_t head = atomic_load_explicit(&reader->header->head, memory_order_acquire);
-    return head > reader->position ? head - reader->position : 0;
+    return head > reader->cursor.position ? head - reader->cursor.position : 0;
 }
 
 const tw_symbols *tw_ring_reader_symbols(const tw_ring_reader *reader)
@@ -166,8 +166,8 @@ uint64_t tw_ring_reader_epoch(const tw_ring_reader *reader)
 
 static int is_readable(const tw_ring_reader *reader)
 {
-    const twi_slot *slot = &reader->slots.slots[reader->position & reader->slots.mask];
-    return atomic_load_explicit(&slot->word, memory_order_acquire) >= twi_word_complete(reader->position);
+    const twi_slot *slot = &reader->slots.slots[reader->cursor.position & reader->slots.mask];
+    return atomic_load_explicit(&slot->word, memory_order_acquire) >= twi_word_complete(reader->cursor.position);
 }
 
 static int has_ended(const tw_ring_reader *reader)

@@ -37,7 +37,7 @@ struct tw_ring {
 /* The pointers of `slots` lead into a mapping that may be read-only: a reader's code only loads through them. */
 struct tw_ring_reader {
     twi_slots slots;
-    uint64_t position; /* sequence number of the next event to read */
+    twi_cursor cursor;
     const twi_ring_header *header;
     const tw_symbols *symbols;
     uint64_t epoch;

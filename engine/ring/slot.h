@@ -33,7 +33,14 @@
 #include "engine/base/compiler.h"
 #include "tickwire/event.h"
 
-enum { TWI_SLOT_BYTES = 64, TWI_SLOT_PAYLOAD_WORDS = 7, TWI_SLOT_SKIPS_MAX = 4 };
+enum {
+    TWI_SLOT_BYTES = 64,
+    TWI_SLOT_PAYLOAD_WORDS = 7,
+    TWI_SLOT_SKIPS_MAX = 4,
+    TWI_SLOT_WRITE_AHEAD = 16, /* slots whose lines the producer fetches before it needs them */
+    TWI_SLOT_READ_AHEAD = 24,  /* likewise for a reader that is behind */
+    TWI_SLOT_BEHIND_MIN = 32,  /* events in one read that mean "behind" */
+};
 
 typedef struct twi_slot {
     _Atomic uint64_t word;
@@ -160,10 +167,19 @@ typedef struct twi_slots {
     uint64_t lap_margin;
 } twi_slots;
 
-/* Publishes event `sequence` and moves the head: for lag and for lapped readers only; nobody polls it, so its line
- * stays with the producer. */
+/* A reader's own place in the ring. */
+typedef struct twi_cursor {
+    uint64_t position;   /* sequence number of the next event to read */
+    uint64_t known_head; /* every event before it was published; as of some time ago */
+    size_t last_count;   /* events that the last read gave */
+} twi_cursor;
+
+/* Publishes event `sequence` and moves the head: for lag and for readers that are behind or lapped; nobody polls it,
+ * so its line stays with the producer. The lines of the slots to come lie with the readers, who had them a lap ago;
+ * fetching them early lets those misses overlap, which stores alone do not (they leave the store buffer in order). */
 static inline void twi_slots_commit(const twi_slots *ring, uint64_t sequence, const tw_event *event)
 {
+    twi_prefetch_write(&ring->slots[(sequence + TWI_SLOT_WRITE_AHEAD) & ring->mask]);
     twi_slot_publish(&ring->slots[sequence & ring->mask], sequence, event);
     TWI_SLOT_STORE(ring->head, sequence + 1, TWI_SLOT_ORDER_HEAD_STORE);
 }
@@ -187,9 +203,10 @@ static inline void twi_slots_skip(const twi_slots *ring, uint64_t *position, uin
 }
 
 /* Copies up to cap events that are complete; returns how many. *found is 0 if nothing but a missing event stopped it,
- * else the word that says that the producer has overtaken. */
-static inline size_t twi_slots_copy(const twi_slots *ring, uint64_t position, tw_event *out, size_t cap,
-                                    uint64_t *found)
+ * else the word that says that the producer has overtaken. Lines before `published` are fetched early; those from
+ * there on are left to the producer, who may be writing them. */
+static inline size_t twi_slots_copy(const twi_slots *ring, uint64_t position, uint64_t published, tw_event *out,
+                                    size_t cap, uint64_t *found)
 {
     const twi_slot *slots = ring->slots;
     uint64_t mask = ring->mask;
@@ -197,6 +214,9 @@ static inline size_t twi_slots_copy(const twi_slots *ring, uint64_t position, tw
     twi_fetch fetch = TWI_FETCH_OK;
     size_t count = 0;
     while (count < cap) {
+        if (position + TWI_SLOT_READ_AHEAD < published) {
+            twi_prefetch_read(&slots[(position + TWI_SLOT_READ_AHEAD) & mask]);
+        }
         fetch = twi_slot_fetch(&slots[position & mask], position, &out[count], &word);
         if (TWI_UNLIKELY(fetch != TWI_FETCH_OK)) {
             break;
@@ -208,20 +228,38 @@ static inline size_t twi_slots_copy(const twi_slots *ring, uint64_t position, tw
     return count;
 }
 
-/* Copies up to cap events from *position on; returns how many. A hole may only lie before out[0]: what was copied
+/* How far lines may be fetched early. The head's line is asked for only by a reader that is behind, once per batch: a
+ * reader at the edge would take it from the producer at every poll. */
+static inline uint64_t twi_slots_published(const twi_slots *ring, twi_cursor *cursor, size_t cap)
+{
+    if (cursor->last_count >= TWI_SLOT_BEHIND_MIN && cursor->known_head < cursor->position + cap) {
+        cursor->known_head = TWI_SLOT_LOAD(ring->head, TWI_SLOT_ORDER_HEAD_LOAD);
+        uint64_t first = cursor->position + TWI_SLOT_READ_AHEAD;
+        uint64_t end = first < cursor->known_head ? first : cursor->known_head;
+        for (uint64_t next = cursor->position; next < end; next++) {
+            twi_prefetch_read(&ring->slots[next & ring->mask]);
+        }
+    }
+    uint64_t batch_end = cursor->position + cap;
+    return cursor->known_head < batch_end ? cursor->known_head : batch_end;
+}
+
+/* Copies up to cap events from the cursor on; returns how many. A hole may only lie before out[0]: what was copied
  * before one is met goes out first, the next call meets it again and adds its size to *lost. A reader that is lapped
  * again while it skips gives up after a few times (0 events, *lost increased), so that a call always ends, whatever
  * the producer does. */
-static inline size_t twi_slots_read(const twi_slots *ring, uint64_t *position, tw_event *out, size_t cap,
+static inline size_t twi_slots_read(const twi_slots *ring, twi_cursor *cursor, tw_event *out, size_t cap,
                                     uint64_t *lost)
 {
     uint64_t found;
-    size_t count = twi_slots_copy(ring, *position, out, cap, &found);
+    uint64_t published = twi_slots_published(ring, cursor, cap);
+    size_t count = twi_slots_copy(ring, cursor->position, published, out, cap, &found);
     for (int skips = 0; TWI_UNLIKELY(found && count == 0 && skips < TWI_SLOT_SKIPS_MAX); skips++) {
-        twi_slots_skip(ring, position, found, lost);
-        count = twi_slots_copy(ring, *position, out, cap, &found);
+        twi_slots_skip(ring, &cursor->position, found, lost);
+        count = twi_slots_copy(ring, cursor->position, 0, out, cap, &found);
     }
-    *position += count;
+    cursor->position += count;
+    cursor->last_count = count;
     return count;
 }
 
