@@ -115,6 +115,12 @@ static int allocate(int file, size_t bytes)
     return posix_fallocate(file, 0, (off_t)bytes);
 }
 
+/* The mode that shm_open() was given is subject to the umask. */
+static int set_mode(int file, mode_t mode)
+{
+    return fchmod(file, mode);
+}
+
 #else
 
 static int populate(void *base, size_t bytes, int want_huge)
@@ -133,6 +139,13 @@ static void *map_huge(size_t bytes)
 static int allocate(int file, size_t bytes)
 {
     (void)file, (void)bytes;
+    return 0;
+}
+
+/* Shared-memory objects do not know fchmod() there: what shm_open() and the umask made of it stays. */
+static int set_mode(int file, mode_t mode)
+{
+    (void)file, (void)mode;
     return 0;
 }
 
@@ -184,11 +197,10 @@ static tw_status fail_no_room(const char *name, size_t bytes, int cause, twi_rin
                          name, bytes, free_bytes, strerror(cause));
 }
 
-static tw_status map_created(const char *name, int file, size_t bytes, uint32_t mode, int want_huge,
+static tw_status map_created(const char *name, int file, size_t bytes, mode_t mode, int want_huge,
                              twi_ring_memory *memory, twi_ring_error error)
 {
-    /* By fchmod, since the mode of shm_open is subject to the umask. Readers never get write permission. */
-    if (fchmod(file, (mode_t)((mode & 0444) | 0600)) != 0) {
+    if (set_mode(file, mode) != 0) {
         return twi_ring_fail(error, TW_IO, "cannot set the mode of ring \"%s\": %s", name, strerror(errno));
     }
     if (ftruncate(file, (off_t)bytes) != 0) {
@@ -213,11 +225,12 @@ tw_status twi_ring_memory_create(const char *name, size_t bytes, uint32_t mode, 
 {
     char object[OBJECT_NAME_BYTES];
     object_name(name, object);
-    int file = shm_open(object, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+    mode_t reading = (mode_t)((mode & 0444) | 0600); /* nobody else gets to write */
+    int file = shm_open(object, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, reading);
     if (file < 0) {
         return twi_ring_fail(error, TW_UNAVAILABLE, "cannot create ring \"%s\": %s", name, strerror(errno));
     }
-    tw_status status = map_created(name, file, mapping_bytes(bytes, want_huge), mode, want_huge, memory, error);
+    tw_status status = map_created(name, file, mapping_bytes(bytes, want_huge), reading, want_huge, memory, error);
     close(file);
     if (status != TW_OK) {
         shm_unlink(object);
