@@ -284,14 +284,104 @@ static void what_cannot_be_played_is_refused(void **state)
     free(memory);
 }
 
+/* ---- frames of a venue ---- */
+
+static void write_recording(const fixture *it)
+{
+    static const char text[] =
+        "wss://stream.binance.com:9443/stream?streams=btcusdt@trade/btcusdt@bookTicker <-> 1700000000\n"
+        "1700000001: {\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":1700000000990,\"s\":\"BTCUSDT\","
+        "\"t\":77,\"p\":\"35000.10\",\"q\":\"0.5\",\"T\":1700000000980,\"m\":true,\"M\":true}}\n"
+        "what is this\n"
+        "1700000001.5: {\"stream\":\"btcusdt@bookTicker\",\"data\":{\"u\":1,\"s\":\"BTCUSDT\",\"b\":\"35000.00\","
+        "\"B\":\"1\",\"a\":\"35000.10\",\"A\":\"2\"}}\n"
+        "1700000003: {\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":1700000002990,\"s\":\"BTCUSDT\","
+        "\"t\":78,\"p\":\"35000.20\",\"q\":\"0.25\",\"T\":1700000002980,\"m\":false,\"M\":true}}\n";
+    FILE *file = fopen(it->path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, sizeof(text) - 1, file), sizeof(text) - 1);
+    fclose(file);
+}
+
+static size_t count_kind(const event_list *list, uint8_t kind)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < list->count; i++)
+        count += list->events[i].kind == kind;
+    return count;
+}
+
+static void frames_go_through_the_venues_adapter(void **state)
+{
+    fixture *it = *state;
+    write_recording(it);
+    tw_source source =
+        open_replay(it, &(twi_replay_options){.speed_permille = TWI_REPLAY_FULL_SPEED}, it->other_symbols);
+    for (int64_t next_ns = 0; next_ns != INT64_MAX;)
+        run(&source, later_ns, 1, it->played, &next_ns);
+    assert_int_equal(count_kind(it->played, TW_EVENT_TRADE), 2);
+    assert_int_equal(count_kind(it->played, TW_EVENT_QUOTE), 1);
+    assert_int_equal(twi_replay_get_stats(&source)->frames, 4);
+    assert_int_equal(twi_replay_get_stats(&source)->events, it->played->count);
+    assert_int_equal(twi_replay_get_recording_stats(&source)->bad_lines, 1);
+    assert_string_equal(twi_replay_get_player(&source)->ops->name, "binance");
+    assert_null(twi_replay_get_info(&source));
+    const tw_event *first = &it->played->events[0];
+    while (first->kind != TW_EVENT_TRADE)
+        first++;
+    assert_int_equal(first->u.trade.price, 3500010);
+    assert_int_equal(first->recv_ns, INT64_C(1700000001000000000));
+    assert_string_equal(tw_symbols_get(it->other_symbols, first->instrument)->symbol, "BTC/USDT");
+    source.ops->fini(source.state);
+}
+
+static void frames_come_when_they_are_due(void **state)
+{
+    fixture *it = *state;
+    write_recording(it);
+    const twi_replay_options options = {
+        .speed_permille = 2000, .rebases_recv = 1, .start_ns = later_ns, .repeat_count = 2};
+    tw_source source = open_replay(it, &options, it->other_symbols);
+    static const int64_t due_ms[] = {500, 1500, 2000,
+                                     3000}; /* trades: 1 s and 3 s after the start, twice as fast, twice */
+    size_t trades = 0;
+    for (int64_t next_ns = later_ns; next_ns != INT64_MAX;) {
+        size_t before = it->played->count;
+        run(&source, next_ns, 64, it->played, &next_ns);
+        for (size_t i = before; i < it->played->count; i++) {
+            if (it->played->events[i].kind != TW_EVENT_TRADE)
+                continue;
+            assert_true(trades < 4);
+            assert_int_equal(it->played->events[i].recv_ns, later_ns + due_ms[trades++] * 1000000);
+        }
+    }
+    assert_int_equal(trades, 4);
+    source.ops->fini(source.state);
+}
+
+static void speeds_are_read(void **state)
+{
+    (void)state;
+    uint32_t permille;
+    assert_true(twi_replay_parse_speed("original", &permille) == TW_OK && permille == 1000);
+    assert_true(twi_replay_parse_speed("max", &permille) == TW_OK && permille == TWI_REPLAY_FULL_SPEED);
+    assert_true(twi_replay_parse_speed("2.5", &permille) == TW_OK && permille == 2500);
+    assert_true(twi_replay_parse_speed("0.001", &permille) == TW_OK && permille == 1);
+    static const char *const wrong[] = {"", "fast", "0", "-1", "0.0001", "1e9", "2x"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_int_equal(twi_replay_parse_speed(wrong[i], &permille), TW_MALFORMED);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
         TEST(the_same_events_come_again),           TEST(instruments_keep_their_meaning_in_a_table_that_has_others),
         TEST(events_come_when_they_are_due),        TEST(a_part_can_be_played),
         TEST(it_can_be_played_again_and_again),     TEST(what_the_recorder_missed_is_told_to_every_instrument),
         TEST(a_torn_capture_is_played_to_the_tear), TEST(what_cannot_be_played_is_refused),
+        TEST(frames_go_through_the_venues_adapter), TEST(frames_come_when_they_are_due),
+        cmocka_unit_test(speeds_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

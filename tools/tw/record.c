@@ -1,4 +1,4 @@
-/* record.c - tw record: keeps what a running engine streams, in a capture file. */
+/* record.c - tw record: keeps what a running engine streams, or what another collector recorded, in a capture file. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,25 +171,53 @@ static int finish(const twi_verb *verb, recorder *it, const char *path, int code
     return code;
 }
 
+/* The frames of another collector's recording, as they are. */
+static int convert(const twi_verb *verb, recorder *it, const char *from)
+{
+    char error[TWI_CLI_ERROR_MAX];
+    twi_recording *recording;
+    if (twi_recording_open(from, &recording, error, sizeof(error)) != TW_OK)
+        return twi_cli_fail(verb, "%s", error);
+    twi_frame frame;
+    tw_status status = TW_OK;
+    while (on_idle(it) && (status = twi_recording_next(recording, &frame)) == TW_OK) {
+        it->messages++;
+        keep(it, twi_capture_frame(it->writer, &frame));
+    }
+    const twi_recording_stats *stats = twi_recording_get_stats(recording);
+    int code = TWI_EXIT_GOOD;
+    if (stats->first_error[0] != '\0')
+        code = twi_cli_fail(verb, "damaged: %s", stats->first_error);
+    if (status != TW_OK && status != TW_EMPTY)
+        code = twi_cli_fail(verb, "%s: %s", from, tw_status_name(status));
+    twi_recording_close(recording);
+    return code;
+}
+
 static int run(const twi_verb *verb, int argc, char **argv)
 {
     recorder it = {.end_ns = INT64_MAX, .is_live = isatty(STDERR_FILENO)};
-    const char *path = NULL, *compression = twi_compression_is_there(TWI_COMPRESSION_ZSTD) ? "zstd" : "zlib";
+    const char *path = NULL, *from = NULL,
+               *compression = twi_compression_is_there(TWI_COMPRESSION_ZSTD) ? "zstd" : "zlib";
     int64_t duration_ns = 0;
     bool replaces = false;
     twi_stream_options stream;
-    twi_option options[TWI_STREAM_OPTION_COUNT + 5] = {{.name = "out", .text = &path},
+    twi_option options[TWI_STREAM_OPTION_COUNT + 6] = {{.name = "out", .text = &path},
+                                                       {.name = "from", .text = &from},
                                                        {.name = "compression", .text = &compression},
                                                        {.name = "duration", .duration_ns = &duration_ns},
                                                        {.name = "count", .number = &it.count_max},
                                                        {.name = "replace", .flag = &replaces}};
-    twi_stream_option_list(&stream, options + 5);
-    if (!twi_cli_options(verb, argc, argv, options, TWI_STREAM_OPTION_COUNT + 5, NULL))
+    twi_stream_option_list(&stream, options + 6);
+    if (!twi_cli_options(verb, argc, argv, options, TWI_STREAM_OPTION_COUNT + 6, NULL))
         return TWI_EXIT_USAGE;
     if (!path)
         return twi_cli_usage(verb, "--out FILE says where to");
-    twi_capture_options capture = {
-        .replaces = replaces, .created_ns = twi_realtime_ns(), .source = stream.shm ? stream.shm : stream.url};
+    twi_capture_options capture = {.replaces = replaces,
+                                   .created_ns = twi_realtime_ns(),
+                                   .source = from         ? from
+                                             : stream.shm ? stream.shm
+                                                          : stream.url};
     if (!parse_compression(compression, &capture.compression))
         return twi_cli_usage(verb, "--compression %s: none, zlib or zstd", compression);
     char error[TWI_CLI_ERROR_MAX];
@@ -199,7 +227,8 @@ static int run(const twi_verb *verb, int argc, char **argv)
     if (duration_ns != 0)
         it.end_ns = twi_monotonic_ns() + duration_ns;
     const twi_stream_calls calls = {on_message, on_gap, on_note, on_idle};
-    return finish(verb, &it, path, twi_stream_run(verb, &stream, &calls, &it));
+    int code = from ? convert(verb, &it, from) : twi_stream_run(verb, &stream, &calls, &it);
+    return finish(verb, &it, path, code);
 }
 
 static const char help[] =
@@ -208,6 +237,7 @@ static const char help[] =
     "replay feed read it. What a crash leaves is readable up to the last second.\n"
     "\n" TWI_STREAM_HELP "how\n"
     "  --out FILE       the capture, e.g. day.twc\n"
+    "  --from PATH      instead of an engine: a recording of cryptofeed or hftbacktest, or the folder of one\n"
     "  --replace        empty FILE if it exists already\n"
     "  --compression C  none, zlib or zstd                      [zstd if this build has it]\n"
     "  --duration D     ends after this time, e.g. 10m\n"
@@ -217,6 +247,7 @@ static const char help[] =
     "  tw record --out day.twc\n"
     "  tw record --out btc.twc --symbols '*:BTC/USDT' --channels trade,quote --duration 1h\n"
     "  tw record --out all.twc --shm tickwire --compression none\n"
+    "  tw record --out kraken.twc --from recordings/kraken-v1-2021apr17\n"
     "\n"
     "exit code: 0 ended as asked, 1 no connection or the file cannot be written, 2 usage.\n";
 
