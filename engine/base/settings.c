@@ -136,24 +136,11 @@ static const twi_config_key stream_keys[] = {
                   "not hold up the others."),
 };
 
-static const twi_config_key compression_keys[] = {
-    KEY("enabled", TWI_CONFIG_BOOL, compression, enabled, .initial = "false",
-        .reason = "Offer permessage-deflate. Frames are compressed once for all clients that asked for it, which costs "
-                  "CPU time and latency; worth it on links that are paid by the byte."),
-    KEY("level", TWI_CONFIG_INT, compression, level, .initial = "1", .min = 1, .max = 9,
-        .reason = "zlib's level. Messages are short, so higher levels gain little."),
-};
-
 static const twi_config_key auth_keys[] = {
     KEY("tokens", TWI_CONFIG_STRING_LIST, auth, tokens, .initial = "", .secret = true,
         .reason =
             "A client must bring one of these, as Authorization: Bearer or ?token=. Empty: everybody may connect. "
             "TICKWIRE_AUTH_TOKENS keeps them out of the file."),
-};
-
-static const twi_config_key stats_keys[] = {
-    KEY("report_interval", TWI_CONFIG_DURATION, stats, report_interval_ns, .initial = "0s", .min = 0, .max = HOUR,
-        .reason = "Log a line of figures (clients, messages, lag) so often. 0s: never; /metrics has them at any time."),
 };
 
 static const twi_config_key logging_keys[] = {
@@ -224,9 +211,7 @@ static const twi_config_section sections[] = {
     SECTION(ring, "The tick ring, from feeds to publisher and to readers on this host.", ring_keys),
     SECTION(wire_log, "The logs of finished frames that clients are sent from.", wire_log_keys),
     SECTION(book, "Order books.", book_keys),
-    SECTION(compression, "permessage-deflate (RFC 7692).", compression_keys),
     SECTION(auth, "Who may connect.", auth_keys),
-    SECTION(stats, "Figures.", stats_keys),
     SECTION(logging, "Messages of the engine about itself.", logging_keys),
 };
 

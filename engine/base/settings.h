@@ -76,18 +76,9 @@ typedef struct twi_settings_stream {
     int64_t snapshot_budget_bytes; /* per client and turn of the loop */
 } twi_settings_stream;
 
-typedef struct twi_settings_compression {
-    bool enabled;
-    int64_t level;
-} twi_settings_compression;
-
 typedef struct twi_settings_auth {
     twi_string_list tokens; /* empty: everybody may connect */
 } twi_settings_auth;
-
-typedef struct twi_settings_stats {
-    int64_t report_interval_ns; /* 0: no line of figures */
-} twi_settings_stats;
 
 /* Control-path messages of the engine about itself. */
 typedef struct twi_settings_logging {
@@ -124,9 +115,7 @@ typedef struct twi_settings {
     twi_settings_wire_log wire_log;
     twi_settings_book book;
     twi_settings_stream stream;
-    twi_settings_compression compression;
     twi_settings_auth auth;
-    twi_settings_stats stats;
     twi_settings_logging logging;
     const twi_settings_feed *feeds;
     uint32_t feed_count;
