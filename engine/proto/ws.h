@@ -106,7 +106,7 @@ uint16_t twi_ws_error_close_code(uint8_t error);
 typedef enum twi_ws_role { TWI_WS_SERVER = 0, TWI_WS_CLIENT = 1 } twi_ws_role;
 
 typedef struct twi_ws_reader_config {
-    uint64_t message_bytes_max;  /* on the wire, all fragments together; 0: no limit */
+    uint64_t message_bytes_max;  /* all fragments together, an eighth more if compressed; 0: no limit */
     uint32_t fragment_count_max; /* frames of one message; 0: no limit */
     uint8_t role;                /* twi_ws_role: who we are; frames come from the other one */
     uint8_t deflate;             /* 1: permessage-deflate was negotiated, RSV1 marks a compressed message */

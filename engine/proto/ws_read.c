@@ -5,6 +5,7 @@
 #include "engine/base/compiler.h"
 #include "engine/proto/ws.h"
 
+enum { COMPRESSED_SLACK_BYTES = 64 };
 enum { FIN = 0x80, RSV1 = 0x40, RSV23 = 0x30, OPCODE = 0x0F, MASK = 0x80, LEN = 0x7F };
 
 /* reader->flags */
@@ -132,6 +133,15 @@ static bool length_encoding_valid(const uint8_t *header, uint64_t payload_len)
     return true;
 }
 
+/* What the message may take on the wire. Data that does not compress grows a little by it; an eighth is what fixed
+ * codes cost at worst. The inflater has the exact limit. */
+static uint64_t wire_bytes_max(const twi_ws_reader *reader)
+{
+    uint64_t limit = reader->message_bytes_max;
+    uint64_t slack = limit / 8 + COMPRESSED_SLACK_BYTES;
+    return (reader->flags & RSV1_SET) != 0 && limit <= UINT64_MAX - slack ? limit + slack : limit;
+}
+
 static twi_ws_error begin_message_frame(twi_ws_reader *reader, uint64_t payload_len)
 {
     uint8_t opcode = reader->header[0] & OPCODE;
@@ -144,7 +154,7 @@ static twi_ws_error begin_message_frame(twi_ws_reader *reader, uint64_t payload_
         if ((reader->header[0] & RSV1) != 0)
             reader->flags |= RSV1_SET;
     }
-    if (payload_len > reader->message_bytes_max - reader->message_bytes)
+    if (payload_len > wire_bytes_max(reader) - reader->message_bytes)
         return TWI_WS_ERROR_TOO_BIG;
     if (reader->fragment_count == reader->fragment_count_max)
         return TWI_WS_ERROR_FRAGMENTS;

@@ -46,7 +46,7 @@ static void take_piece(outcome *o, const twi_ws_piece *piece, twi_ws_message *me
 /* step_seed 0: in one go. Each step ends where its allocation ends. */
 static outcome read_all(const uint8_t *data, size_t size, const twi_ws_reader_config *config, uint8_t step_seed)
 {
-    static uint8_t buffer[MESSAGE_BYTES_MAX];
+    static uint8_t buffer[MESSAGE_BYTES_MAX + MESSAGE_BYTES_MAX / 8 + 64]; /* what a compressed one may take */
     outcome o = {.hash = 0xCBF29CE484222325u};
     twi_ws_message message = {.data = buffer, .cap = sizeof(buffer)};
     twi_ws_control control = {0};

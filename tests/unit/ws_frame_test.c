@@ -303,6 +303,8 @@ static const bad_case bad_cases[] = {
         .message_bytes_max = 10),
     BAD("huge behind a start", "\x02\x01x\x80\x7f\x7f\xff\xff\xff\xff\xff\xff\xff", TWI_WS_ERROR_TOO_BIG,
         .role = TWI_WS_CLIENT, .message_bytes_max = 10),
+    BAD("too big for a compressed one", "\xc2\x7e\x01\xaa", TWI_WS_ERROR_TOO_BIG, .role = TWI_WS_CLIENT, .deflate = 1,
+        .message_bytes_max = 320),
     BAD("fragments", "\x02\x01x\x00\x01x\x00\x01x\x00\x01", TWI_WS_ERROR_FRAGMENTS, .role = TWI_WS_CLIENT,
         .fragment_count_max = 3),
     BAD("empty fragments", "\x02\x00\x00\x00\x00\x00\x80\x00", TWI_WS_ERROR_FRAGMENTS, .role = TWI_WS_CLIENT,
@@ -352,6 +354,11 @@ static void good_edges(void **state)
         {"\x02\x00\x00\x00\x80\x00\x82\x00", 8, TW_NEED_MORE, {.role = TWI_WS_CLIENT, .fragment_count_max = 3}},
         {"\xc1\x02\xff\xff", 4, TW_NEED_MORE, {.role = TWI_WS_CLIENT, .deflate = 1}},
         {"\x41\x01\xff\x89\x00\x80\x01\xff\x81\x01x", 11, TW_NEED_MORE, {.role = TWI_WS_CLIENT, .deflate = 1}},
+        {"\xc2\x4b" /* 75 = 10 + 1 + 64 */
+         "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+         77,
+         TW_NEED_MORE,
+         {.role = TWI_WS_CLIENT, .deflate = 1, .message_bytes_max = 10}},
         {"\x88\x00\x81\x01x\xff\xff", 7, TW_CLOSED, {.role = TWI_WS_CLIENT}},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -285,6 +285,14 @@ static void bad_compressed_messages(void **state)
     memset(big, 0, sizeof(big));
     twt_link_send_message(&link_one, TWI_WS_BINARY, big, MESSAGE_BYTES_MAX, 0);
     twt_link_expect_message(&link_one, TWI_WS_BINARY, big, MESSAGE_BYTES_MAX);
+    /* Bytes that do not compress are longer on the wire, and welcome as well. */
+    uint64_t seed = 3;
+    for (size_t i = 0; i < MESSAGE_BYTES_MAX; i++)
+        big[i] = (uint8_t)twt_random(&seed);
+    twt_link_send_message(&link_one, TWI_WS_BINARY, big, MESSAGE_BYTES_MAX, 0);
+    assert_true(link_one.packed.len > MESSAGE_BYTES_MAX);
+    twt_link_expect_message(&link_one, TWI_WS_BINARY, big, MESSAGE_BYTES_MAX);
+    memset(big, 0, sizeof(big));
     twt_link_send_message(&link_one, TWI_WS_BINARY, big, MESSAGE_BYTES_MAX + 1, 0);
     twt_link_expect_close(&link_one, 1009);
     twt_link_close(&link_one);
