@@ -39,7 +39,8 @@ typedef struct tw_codec_ops {
     size_t (*encode)(const tw_symbols *symbols, const tw_record *record, uint8_t *out, size_t out_cap);
     /* Decodes one message into events[0..*event_count): in: capacity, out: used. record->events points to events.
      * Instruments that are not in the table yet are interned. TW_MALFORMED: bad bytes (any bytes are survived);
-     * TW_TOO_BIG: more events than capacity; TW_NOT_SUPPORTED: a well-formed message that is not data (control). */
+     * TW_TOO_BIG: more events than capacity; TW_NOT_SUPPORTED: a well-formed message that is not data (control);
+     * TW_FULL: the table has no place for a new instrument. Only on TW_OK do events, count and record mean anything. */
     tw_status (*decode)(tw_symbols *symbols, const uint8_t *msg, size_t msg_len, tw_event *events,
                         uint32_t *event_count, tw_record *record);
 } tw_codec_ops;
