@@ -34,6 +34,12 @@ static inline bool twi_same_scale(tw_decimal a, tw_decimal b, int64_t *a_mantiss
            tw_decimal_rescale(b, *exponent, b_mantissa) == TW_OK;
 }
 
+/* History of a later subscription that was told before. */
+static inline bool twi_trade_repeats(const twi_slot *slot, const twi_trade *trade, tw_id_kind kind, tw_trade_id id)
+{
+    return trade->history && slot->history_known && kind == TW_ID_NUMBER && id.hi == 0 && id.lo <= slot->trade_id_max;
+}
+
 /* TW_MALFORMED: an amount below zero, or an id that no kind holds. */
 static inline tw_status twi_emit_trade(twi_slot *slot, const twi_trade *trade, int64_t recv_ns, tw_sink *sink)
 {
@@ -42,6 +48,10 @@ static inline tw_status twi_emit_trade(twi_slot *slot, const twi_trade *trade, i
     if (trade->amount.mantissa < 0 ||
         twi_trade_id_parse(trade->id.text, trade->id.len, &kind, &event->u.trade.id) != TW_OK)
         return TW_MALFORMED;
+    if (TWI_UNLIKELY(twi_trade_repeats(slot, trade, kind, event->u.trade.id)))
+        return TW_OK;
+    if (kind == TW_ID_NUMBER && event->u.trade.id.lo > slot->trade_id_max)
+        slot->trade_id_max = event->u.trade.id.lo;
     event->instrument = slot->stats.instrument;
     event->kind = TW_EVENT_TRADE;
     event->flags = (uint8_t)(TW_FLAG_FIRST | TW_FLAG_LAST | (trade->sell ? TW_FLAG_SELL : 0) |

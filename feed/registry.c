@@ -4,7 +4,10 @@
 static const tw_feed_ops *const FEEDS[] = {
     &twi_feed_binance,  &twi_feed_binanceusdm, &twi_feed_coinbase_exchange,
     &twi_feed_coinbase, &twi_feed_kraken,      &twi_feed_kraken_v1,
-    &twi_feed_okx,      &twi_feed_bybit,
+    &twi_feed_okx,      &twi_feed_bybit,       &twi_feed_bitstamp,
+    &twi_feed_deribit,  &twi_feed_bitmex,      &twi_feed_gemini,
+    &twi_feed_htx,      &twi_feed_kucoin,      &twi_feed_gate,
+    &twi_feed_bitfinex,
 };
 enum { FEED_COUNT = sizeof(FEEDS) / sizeof(*FEEDS) };
 
@@ -21,6 +24,14 @@ static const struct {
     {"ws.kraken.com", &twi_feed_kraken_v1},
     {".okx.com", &twi_feed_okx},
     {"stream.bybit", &twi_feed_bybit},
+    {"ws.bitstamp.net", &twi_feed_bitstamp},
+    {"deribit.com/ws", &twi_feed_deribit},
+    {"bitmex.com/realtime", &twi_feed_bitmex},
+    {"api.gemini.com", &twi_feed_gemini},
+    {"api.huobi.pro/ws", &twi_feed_htx},
+    {"kucoin.com", &twi_feed_kucoin},
+    {"api.gateio.ws", &twi_feed_gate},
+    {"bitfinex.com/ws", &twi_feed_bitfinex},
 };
 
 const tw_feed_ops *tw_feed_find(const char *name, size_t name_len)

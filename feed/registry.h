@@ -13,6 +13,7 @@
     .symbol_stats = twi_venue_symbol_stats
 
 extern const tw_feed_ops twi_feed_binance, twi_feed_binanceusdm, twi_feed_coinbase_exchange, twi_feed_coinbase,
-    twi_feed_kraken, twi_feed_kraken_v1, twi_feed_okx, twi_feed_bybit;
+    twi_feed_kraken, twi_feed_kraken_v1, twi_feed_okx, twi_feed_bybit, twi_feed_bitstamp, twi_feed_deribit,
+    twi_feed_bitmex, twi_feed_gemini, twi_feed_htx, twi_feed_kucoin, twi_feed_gate, twi_feed_bitfinex;
 
 #endif

@@ -4,14 +4,7 @@
 #include "engine/base/assert.h"
 #include "feed/emit.h"
 
-enum {
-    STATE_ALIGN = 64,
-    SLOTS_DEFAULT = 256,
-    SLOTS_MAX = 65536,
-    BACKLOG_DEFAULT = 4 << 20,
-    NAMES_MAX = 1 << 20,
-    CHANNELS_ALL = 1u << TW_CHANNEL_TRADE | 1u << TW_CHANNEL_QUOTE | 1u << TW_CHANNEL_BOOK
-};
+enum { STATE_ALIGN = 64, SLOTS_DEFAULT = 256, SLOTS_MAX = 65536, BACKLOG_DEFAULT = 4 << 20, NAMES_MAX = 1 << 20 };
 
 /* ---- layout: one pass that counts or places ---- */
 
@@ -170,8 +163,10 @@ static tw_status intern_slot(twi_venue *venue, twi_slot *slot, const char *symbo
                              shown.len, &slot->stats.instrument);
 }
 
-static void owe_streams(twi_slot *slot, uint32_t channels)
+static void owe_streams(const twi_venue *venue, twi_slot *slot, uint32_t channels)
 {
+    if (venue->traits->book_carries_trades && (channels & 1u << TW_CHANNEL_TRADE) != 0)
+        channels = (channels & ~(1u << TW_CHANNEL_TRADE)) | 1u << TW_CHANNEL_BOOK;
     for (int channel = 0; channel < TWI_STREAM_COUNT; channel++) {
         if ((channels & 1u << channel) == 0)
             continue;
@@ -269,6 +264,15 @@ static tw_status add_named(twi_venue *venue, const char *name, size_t len, twi_s
 
 /* ---- links ---- */
 
+static uint32_t channels_of(const twi_venue_traits *traits)
+{
+    uint32_t has = traits->ops->has, channels = 0;
+    channels |= (has & TW_HAS_WATCH_TRADES) != 0 ? 1u << TW_CHANNEL_TRADE : 0;
+    channels |= (has & TW_HAS_WATCH_TICKER) != 0 ? 1u << TW_CHANNEL_QUOTE : 0;
+    channels |= (has & TW_HAS_WATCH_ORDER_BOOK) != 0 ? 1u << TW_CHANNEL_BOOK : 0;
+    return channels;
+}
+
 static uint32_t streams_of(uint32_t channels)
 {
     uint32_t count = 0;
@@ -311,7 +315,7 @@ static tw_status add_configured(twi_venue *venue, const char *name, size_t len, 
         slot->link = 0;
         return TW_FULL;
     }
-    owe_streams(slot, channels);
+    owe_streams(venue, slot, channels);
     return TW_OK;
 }
 
@@ -333,14 +337,14 @@ tw_status twi_venue_init(void *state, const twi_venue_traits *traits, const tw_f
     size_t exchange_len = strlen(exchange);
     if (!config_good(config) || exchange_len == 0 || exchange_len > TW_EXCHANGE_MAX)
         return TW_BAD_CONFIG;
-    if ((config->channels & ~(uint32_t)CHANNELS_ALL) != 0)
+    if ((config->channels & ~channels_of(traits)) != 0)
         return TW_NOT_SUPPORTED;
     *venue = (twi_venue){.traits = traits, .symbols = symbols, .exchange_len = (uint8_t)exchange_len};
     memcpy(venue->exchange, exchange, exchange_len);
     lay_out(venue, state, traits, config);
     if (!copy_url(venue->stream_url, config->stream_url) || !copy_url(venue->rest_url, config->rest_url))
         return TW_BAD_CONFIG;
-    venue->channels = config->channels != 0 ? config->channels : CHANNELS_ALL;
+    venue->channels = config->channels != 0 ? config->channels : channels_of(traits);
     venue->book_depth = depth_wanted(traits, config);
     venue->take_all = config->symbol_count == 0;
     if (traits->book_cut && venue->book_depth > venue->book_levels)
@@ -419,6 +423,7 @@ void twi_venue_link_up(void *state, uint32_t link, int64_t now_ns, const char *u
         twi_slot *slot = &venue->slots[i];
         if (slot->link != link)
             continue;
+        slot->history_known = slot->stats.trades > 0;
         for (int channel = 0; channel < TWI_STREAM_COUNT; channel++)
             reset_stream(&slot->streams[channel]);
     }
@@ -534,7 +539,7 @@ tw_status twi_venue_symbol_stats(const void *state, uint32_t index, tw_feed_symb
 tw_status twi_venue_watch(void *state, const char *symbol, size_t symbol_len, uint32_t channels)
 {
     twi_venue *venue = state;
-    if (channels == 0 || (channels & ~(uint32_t)CHANNELS_ALL) != 0)
+    if (channels == 0 || (channels & ~channels_of(venue->traits)) != 0)
         return TW_NOT_SUPPORTED;
     return add_configured(venue, symbol, symbol_len, channels);
 }

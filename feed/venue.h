@@ -63,12 +63,14 @@ typedef struct twi_slot {
     uint8_t fetch_tries;
     uint32_t index; /* in slots[] */
     uint32_t link;
-    uint32_t fetch_id;   /* request under way; 0: none */
-    int64_t fetch_ns;    /* FETCH owed: not before; under way: sent */
-    uint64_t seq;        /* last venue sequence of the book */
-    uint64_t tag;        /* the venue's own use */
-    uint32_t depth;      /* levels per side where the venue leaves the cut to us */
-    tw_decimal quote[4]; /* merged ticker where the venue sends only what changed: bid, amount, ask, amount */
+    uint32_t fetch_id;     /* request under way; 0: none */
+    int64_t fetch_ns;      /* FETCH owed: not before; under way: sent */
+    uint64_t seq;          /* last venue sequence of the book */
+    uint64_t tag;          /* the venue's own use */
+    uint32_t depth;        /* levels per side where the venue leaves the cut to us */
+    uint64_t trade_id_max; /* of numeric trade ids */
+    bool history_known;    /* trades were told before this subscription: history may repeat them */
+    tw_decimal quote[4];   /* merged ticker where the venue sends only what changed: bid, amount, ask, amount */
     twi_stream streams[TWI_STREAM_COUNT];
     twi_book book;
     tw_feed_symbol_stats stats; /* stats.instrument is the slot's instrument */
@@ -106,16 +108,17 @@ typedef struct twi_venue_traits {
     const char *stream_urls[TWI_GROUP_COUNT]; /* one per group; unused ones NULL */
     const char *rest_url;                     /* scheme and host */
     twi_repair repair;
-    uint32_t book_levels;    /* per side, for books without a cut */
-    uint32_t book_depth;     /* default of tw_feed_config.book_depth; 0: no choice */
-    bool book_cut;           /* the venue never deletes what falls below book_depth */
-    bool acks;               /* a subscription that is not confirmed in time is sent again */
-    uint32_t batch_max;      /* streams in one subscribe message */
-    int64_t output_gap_ns;   /* between two messages to the venue */
-    int64_t ping_gap_ns;     /* between two keep-alives; 0: none */
-    int64_t request_gap_ns;  /* between two REST requests */
-    size_t extra_bytes;      /* venue's own state, twi_venue_extra() */
-    size_t extra_slot_bytes; /* ... per symbol, twi_venue_extra_slot() */
+    uint32_t book_levels;     /* per side, for books without a cut */
+    uint32_t book_depth;      /* default of tw_feed_config.book_depth; 0: no choice */
+    bool book_cut;            /* the venue never deletes what falls below book_depth */
+    bool book_carries_trades; /* one subscription (of the book) brings both */
+    bool acks;                /* a subscription that is not confirmed in time is sent again */
+    uint32_t batch_max;       /* streams in one subscribe message */
+    int64_t output_gap_ns;    /* between two messages to the venue */
+    int64_t ping_gap_ns;      /* between two keep-alives; 0: none */
+    int64_t request_gap_ns;   /* between two REST requests */
+    size_t extra_bytes;       /* venue's own state, twi_venue_extra() */
+    size_t extra_slot_bytes;  /* ... per symbol, twi_venue_extra_slot() */
 
     /* The venue's id of a unified symbol, by rule; false: no rule fits. */
     bool (*id_of_symbol)(const char *symbol, size_t len, twi_text *id, uint8_t *group);
@@ -212,6 +215,8 @@ static inline void *twi_venue_extra_slot(twi_venue *venue, const twi_slot *slot)
 
 /* The venue confirmed or refused what the message `request` carried. */
 void twi_venue_ack_request(twi_venue *venue, uint32_t request, bool accepted, int64_t now_ns, tw_sink *sink);
+/* What of the message `request` was neither confirmed nor left is refused, each stream by itself. */
+void twi_venue_refuse_rest(twi_venue *venue, uint32_t request, int64_t now_ns, tw_sink *sink);
 /* ... one stream. */
 void twi_venue_ack_stream(twi_venue *venue, twi_slot *slot, tw_channel channel, bool accepted, int64_t now_ns,
                           tw_sink *sink);

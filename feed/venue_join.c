@@ -49,6 +49,7 @@ tw_status twi_venue_broken(twi_venue *venue, twi_slot *slot, tw_book_state state
     else
         slot->stats.gaps++;
     slot->synced = slot->bridged = false;
+    slot->history_known = slot->stats.trades > 0;
     twi_venue_set_state(venue, slot, state, reason, from, to, now_ns, sink);
     switch (venue->traits->repair) {
     case TWI_REPAIR_FETCH:

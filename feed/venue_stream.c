@@ -101,7 +101,12 @@ static size_t write_subscriptions(twi_venue *venue, uint32_t link, int64_t now_n
         count = write_batch(venue, link, subscribe, channel, batch, count, &text);
         for (uint32_t i = 0; i < count; i++) {
             twi_stream *stream = &batch[i]->streams[channel];
-            stream->state = subscribe ? TWI_STREAM_SENT : TWI_STREAM_LEAVING;
+            if (subscribe)
+                stream->state = TWI_STREAM_SENT;
+            else if (venue->traits->acks)
+                stream->state = TWI_STREAM_LEAVING;
+            else
+                stream->state = stream->wanted ? TWI_STREAM_OWED : TWI_STREAM_OFF;
             stream->request = venue->request_id;
             stream->sent_ns = now_ns;
         }
@@ -197,6 +202,16 @@ void twi_venue_ack_request(twi_venue *venue, uint32_t request, bool accepted, in
     }
 }
 
+void twi_venue_refuse_rest(twi_venue *venue, uint32_t request, int64_t now_ns, tw_sink *sink)
+{
+    for (uint32_t i = 0; i < venue->slot_count; i++) {
+        for (int channel = 0; channel < TWI_STREAM_COUNT; channel++) {
+            if (asked_by(&venue->slots[i].streams[channel], request))
+                twi_venue_ack_stream(venue, &venue->slots[i], (tw_channel)channel, false, now_ns, sink);
+        }
+    }
+}
+
 void twi_venue_refuse_named(twi_venue *venue, uint32_t link, const char *text, size_t len, int64_t now_ns,
                             tw_sink *sink)
 {
@@ -271,6 +286,7 @@ static void watch_book(twi_venue *venue, twi_slot *slot, int64_t now_ns, tw_sink
     stream->last_ns = now_ns;
     twi_venue_set_state(venue, slot, TW_STATE_STALE, TW_REASON_SILENCE, 0, 0, now_ns, sink);
     slot->synced = false;
+    slot->history_known = slot->stats.trades > 0;
     slot->streams[TW_CHANNEL_BOOK].state = TWI_STREAM_LEAVE_OWED;
     if (venue->traits->repair == TWI_REPAIR_FETCH)
         slot->fetch_owed = true;

@@ -139,6 +139,14 @@ int main(void)
         RECORDING("kraken-v1-2021apr17"),
         RECORDING("okx-v5-2022feb"),
         RECORDING("bybit-v5-2026aug"),
+        RECORDING("bitstamp-2022jan"),
+        RECORDING("bitmex-2021apr17"),
+        RECORDING("deribit-2021jul"),
+        RECORDING("gemini-2021jun"),
+        RECORDING("htx-spot-2021apr"),
+        RECORDING("kucoin-2021apr25"),
+        RECORDING("gate-spot-2021apr22"),
+        RECORDING("bitfinex-2021apr17"),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

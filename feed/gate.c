@@ -1,0 +1,383 @@
+/* gate.c - Gate.io v4 spot: order_book_update joined with a REST snapshot, trades, book_ticker and tickers.
+ *
+ * Rules:    drop u <= id of the snapshot; the first update covers id + 1; then U is the previous u + 1.
+ * Quirks:   a confirmation names its message by id; the error is a member of it; tickers have no amounts at the best
+ *           prices; the snapshot has 100 levels.
+ * Source:   www.gate.io/docs/developers/apiv4/ws; recordings. */
+#include "feed/market.h"
+#include "feed/registry.h"
+#include "feed/scan.h"
+
+#define REST_URL "https://api.gateio.ws"
+enum { MS_EXPONENT = -3 };
+
+static const char *const CHANNEL_NAMES[TWI_STREAM_COUNT] = {"spot.trades", "spot.book_ticker",
+                                                            "spot.order_book_update"};
+
+typedef struct gate_message {
+    twi_venue *venue;
+    tw_sink *sink;
+    uint32_t link;
+    int64_t recv_ns;
+    const uint8_t *msg;
+    size_t msg_len;
+    twi_json_slice channel, event, error;
+    uint64_t id;
+    bool has_id, failed;
+} gate_message;
+
+/* ---- book ---- */
+
+typedef struct gate_book {
+    twi_json_slice symbol;
+    twi_sides sides;
+    uint64_t first, last;
+    int64_t time_ns;
+} gate_book;
+
+static void read_update(twi_json *json, gate_book *book)
+{
+    twi_json_slice key;
+    twi_json_enter_object(json);
+    while (twi_json_next_member(json, &key)) {
+        if (TWI_JSON_IS(key, "s"))
+            twi_json_string(json, &book->symbol);
+        else if (TWI_JSON_IS(key, "U"))
+            twi_json_uint64(json, &book->first);
+        else if (TWI_JSON_IS(key, "u"))
+            twi_json_uint64(json, &book->last);
+        else if (TWI_JSON_IS(key, "t"))
+            twi_scan_time(json, TWI_NS_PER_MS, &book->time_ns);
+        else if (TWI_JSON_IS(key, "b"))
+            twi_scan_side(json, TWI_BID, &book->sides);
+        else if (TWI_JSON_IS(key, "a"))
+            twi_scan_side(json, TWI_ASK, &book->sides);
+        else
+            twi_json_skip(json);
+    }
+}
+
+static tw_status apply(twi_venue *venue, twi_slot *slot, gate_book *book, bool snapshot, int64_t recv_ns, tw_sink *sink)
+{
+    twi_update update;
+    twi_update_info info = {.snapshot = snapshot, .seq = book->last, .venue_ns = book->time_ns, .recv_ns = recv_ns};
+    twi_update_begin(&update, venue, slot, sink, &info);
+    return twi_update_finish(&update, &book->sides);
+}
+
+static tw_status on_book(const gate_message *m, twi_json *json)
+{
+    gate_book book = {.first = 0};
+    read_update(json, &book);
+    if (json->status != TW_OK || book.first == 0 || book.last < book.first)
+        return TW_MALFORMED;
+    twi_slot *slot = twi_venue_slot(m->venue, m->link, book.symbol.text, book.symbol.len);
+    if (slot == NULL)
+        return TW_OK;
+    twi_delta delta = {.link = m->link,
+                       .first = book.first,
+                       .last = book.last,
+                       .stale = book.last <= slot->seq,
+                       .continues = slot->bridged ? book.first == slot->seq + 1 : book.first <= slot->seq + 1,
+                       .recv_ns = m->recv_ns,
+                       .msg = m->msg,
+                       .msg_len = m->msg_len};
+    twi_verdict verdict = twi_venue_judge(m->venue, slot, &delta, m->sink);
+    if (verdict != TWI_APPLY)
+        return verdict == TWI_BROKEN ? TW_GAP : TW_OK;
+    return apply(m->venue, slot, &book, false, m->recv_ns, m->sink);
+}
+
+/* ---- trades and quotes ---- */
+
+static tw_status on_trade(const gate_message *m, twi_json *json)
+{
+    twi_json_slice key, symbol = {0};
+    twi_trade trade = {.history = false};
+    twi_json_enter_object(json);
+    while (twi_json_next_member(json, &key)) {
+        if (TWI_JSON_IS(key, "currency_pair"))
+            twi_json_string(json, &symbol);
+        else if (TWI_JSON_IS(key, "id"))
+            twi_json_scalar(json, &trade.id);
+        else if (TWI_JSON_IS(key, "create_time_ms"))
+            twi_scan_fraction(json, MS_EXPONENT, &trade.venue_ns);
+        else if (TWI_JSON_IS(key, "side"))
+            twi_scan_is_sell(json, &trade.sell);
+        else if (TWI_JSON_IS(key, "amount"))
+            twi_json_decimal(json, &trade.amount);
+        else if (TWI_JSON_IS(key, "price"))
+            twi_json_decimal(json, &trade.price);
+        else
+            twi_json_skip(json);
+    }
+    twi_slot *slot = json->status == TW_OK ? twi_venue_slot(m->venue, m->link, symbol.text, symbol.len) : NULL;
+    return slot != NULL ? twi_emit_trade(slot, &trade, m->recv_ns, m->sink) : TW_OK;
+}
+
+/* book_ticker (t, s, b, B, a, A) and tickers (currency_pair, highest_bid, lowest_ask). */
+static tw_status on_quote(const gate_message *m, twi_json *json)
+{
+    twi_json_slice key, symbol = {0};
+    twi_quote quote = {.venue_ns = 0};
+    twi_json_enter_object(json);
+    while (twi_json_next_member(json, &key)) {
+        if (TWI_JSON_IS(key, "s") || TWI_JSON_IS(key, "currency_pair"))
+            twi_json_string(json, &symbol);
+        else if (TWI_JSON_IS(key, "b") || TWI_JSON_IS(key, "highest_bid"))
+            twi_scan_optional(json, &quote.bid);
+        else if (TWI_JSON_IS(key, "B"))
+            twi_scan_optional(json, &quote.bid_amount);
+        else if (TWI_JSON_IS(key, "a") || TWI_JSON_IS(key, "lowest_ask"))
+            twi_scan_optional(json, &quote.ask);
+        else if (TWI_JSON_IS(key, "A"))
+            twi_scan_optional(json, &quote.ask_amount);
+        else if (TWI_JSON_IS(key, "t"))
+            twi_scan_time(json, TWI_NS_PER_MS, &quote.venue_ns);
+        else
+            twi_json_skip(json);
+    }
+    twi_slot *slot = json->status == TW_OK ? twi_venue_slot(m->venue, m->link, symbol.text, symbol.len) : NULL;
+    return slot != NULL ? twi_emit_quote(slot, &quote, m->recv_ns, m->sink) : TW_OK;
+}
+
+static tw_status on_update(const gate_message *m, twi_json *result)
+{
+    tw_status status = TW_OK;
+    if (TWI_JSON_IS(m->channel, "spot.order_book_update"))
+        status = on_book(m, result);
+    else if (TWI_JSON_IS(m->channel, "spot.trades"))
+        status = on_trade(m, result);
+    else if (TWI_JSON_IS(m->channel, "spot.book_ticker") || TWI_JSON_IS(m->channel, "spot.tickers"))
+        status = on_quote(m, result);
+    else
+        m->venue->stats.ignored++;
+    return result->status == TW_OK ? status : TW_MALFORMED;
+}
+
+/* ---- control ---- */
+
+static void read_error(twi_json *json, gate_message *m)
+{
+    twi_json_slice key;
+    if (twi_json_null(json))
+        return;
+    m->failed = true;
+    twi_json_enter_object(json);
+    while (twi_json_next_member(json, &key)) {
+        if (TWI_JSON_IS(key, "message"))
+            twi_json_string(json, &m->error);
+        else
+            twi_json_skip(json);
+    }
+}
+
+static tw_status on_answer(const gate_message *m)
+{
+    if (m->failed)
+        twi_venue_error(m->venue, m->error.text, m->error.len);
+    bool subscription = TWI_JSON_IS(m->event, "subscribe") || TWI_JSON_IS(m->event, "unsubscribe");
+    if (subscription && m->has_id)
+        twi_venue_ack_request(m->venue, (uint32_t)m->id, !m->failed, m->recv_ns, m->sink);
+    return TW_OK;
+}
+
+static tw_status on_message(twi_venue *venue, uint32_t link, int64_t recv_ns, const uint8_t *msg, size_t msg_len,
+                            tw_sink *sink)
+{
+    gate_message m = {.venue = venue, .sink = sink, .link = link, .recv_ns = recv_ns, .msg = msg, .msg_len = msg_len};
+    twi_json json, result = {0};
+    twi_json_slice key;
+    bool has_result = false;
+    twi_json_init(&json, msg, msg_len);
+    twi_json_enter_object(&json);
+    while (twi_json_next_member(&json, &key)) {
+        if (TWI_JSON_IS(key, "channel"))
+            twi_json_string(&json, &m.channel);
+        else if (TWI_JSON_IS(key, "event"))
+            twi_json_string(&json, &m.event);
+        else if (TWI_JSON_IS(key, "result"))
+            has_result = twi_json_defer(&json, &result);
+        else if (TWI_JSON_IS(key, "error"))
+            read_error(&json, &m);
+        else if (TWI_JSON_IS(key, "id") && twi_json_peek(&json) == TWI_JSON_NUMBER)
+            m.has_id = twi_json_uint64(&json, &m.id);
+        else
+            twi_json_skip(&json);
+    }
+    if (twi_json_end(&json) != TW_OK)
+        return TW_MALFORMED;
+    return TWI_JSON_IS(m.event, "update") && has_result ? on_update(&m, &result) : on_answer(&m);
+}
+
+/* ---- REST ---- */
+
+static tw_status on_response(twi_venue *venue, int64_t recv_ns, const tw_response *response, tw_sink *sink)
+{
+    const char *symbol = response->url != NULL ? strstr(response->url, "currency_pair=") : NULL;
+    if (symbol == NULL)
+        return twi_venue_take_markets(venue, response->body, response->body_len);
+    symbol += strlen("currency_pair=");
+    gate_book book = {.first = 0};
+    twi_json json;
+    twi_json_slice key;
+    twi_json_init(&json, response->body, response->body_len);
+    twi_json_enter_object(&json);
+    while (twi_json_next_member(&json, &key)) {
+        if (TWI_JSON_IS(key, "id"))
+            twi_json_uint64(&json, &book.last);
+        else if (TWI_JSON_IS(key, "bids"))
+            twi_scan_side(&json, TWI_BID, &book.sides);
+        else if (TWI_JSON_IS(key, "asks"))
+            twi_scan_side(&json, TWI_ASK, &book.sides);
+        else if (TWI_JSON_IS(key, "update"))
+            twi_scan_time(&json, TWI_NS_PER_MS, &book.time_ns);
+        else
+            twi_json_skip(&json);
+    }
+    if (twi_json_end(&json) != TW_OK || book.last == 0 || !book.sides.has[TWI_BID] || !book.sides.has[TWI_ASK])
+        return TW_MALFORMED;
+    twi_slot *slot = twi_venue_slot(venue, 0, symbol, strcspn(symbol, "&"));
+    if (slot == NULL || !twi_venue_snapshot_fits(venue, slot, book.last, 1, recv_ns))
+        return TW_OK;
+    tw_status status = apply(venue, slot, &book, true, recv_ns, sink);
+    return status == TW_OK ? twi_venue_run_backlog(venue, slot, sink) : status;
+}
+
+static void write_book_url(twi_venue *venue, const twi_slot *slot, twi_text *url)
+{
+    (void)venue;
+    twi_text_put(url, "/api/v4/spot/order_book?currency_pair=");
+    twi_text_bytes(url, slot->id, slot->id_len);
+    twi_text_put(url, "&limit=100&with_id=true");
+}
+
+static void write_streams(twi_venue *venue, uint32_t link, bool subscribe, tw_channel channel, twi_slot *const *slots,
+                          uint32_t count, uint32_t request, twi_text *out)
+{
+    (void)count;
+    twi_text_put(out, "{\"time\":");
+    twi_text_number(out, (uint64_t)(venue->links[link].last_ns / TWI_NS_PER_S));
+    twi_text_put(out, ",\"id\":");
+    twi_text_number(out, request);
+    twi_text_put(out, ",\"channel\":\"");
+    twi_text_put(out, CHANNEL_NAMES[channel]);
+    twi_text_put(out, subscribe ? "\",\"event\":\"subscribe\",\"payload\":[\""
+                                : "\",\"event\":\"unsubscribe\",\"payload\":[\"");
+    twi_text_bytes(out, slots[0]->id, slots[0]->id_len);
+    twi_text_put(out, channel == TW_CHANNEL_BOOK ? "\",\"100ms\"]}" : "\"]}");
+}
+
+static void write_ping(twi_venue *venue, uint32_t link, int64_t now_ns, twi_text *out)
+{
+    (void)venue;
+    (void)link;
+    twi_text_put(out, "{\"time\":");
+    twi_text_number(out, (uint64_t)(now_ns / TWI_NS_PER_S));
+    twi_text_put(out, ",\"channel\":\"spot.ping\"}");
+}
+
+/* ---- markets ---- */
+
+static bool id_of_symbol(const char *symbol, size_t len, twi_text *id, uint8_t *group)
+{
+    *group = 0;
+    return twi_joined_of_symbol(symbol, len, "_", NULL, id);
+}
+
+static bool symbol_of_id(const char *id, size_t len, uint8_t group, twi_text *symbol)
+{
+    (void)group;
+    return twi_symbol_of_joined(id, len, '_', NULL, symbol);
+}
+
+static void read_market(twi_json *json, tw_market_fn fn, void *owner)
+{
+    twi_json_slice key, value;
+    tw_market market = {.active = 0};
+    int64_t price_digits = -1, amount_digits = -1;
+    twi_json_enter_object(json);
+    while (twi_json_next_member(json, &key)) {
+        if (TWI_JSON_IS(key, "id") && twi_json_string(json, &value))
+            TWI_MARKET_SET(market.id, value);
+        else if (TWI_JSON_IS(key, "base") && twi_json_string(json, &value))
+            TWI_MARKET_SET(market.base, value);
+        else if (TWI_JSON_IS(key, "quote") && twi_json_string(json, &value))
+            TWI_MARKET_SET(market.quote, value);
+        else if (TWI_JSON_IS(key, "precision"))
+            twi_json_int64(json, &price_digits);
+        else if (TWI_JSON_IS(key, "amount_precision"))
+            twi_json_int64(json, &amount_digits);
+        else if (TWI_JSON_IS(key, "trade_status") && twi_json_string(json, &value))
+            market.active = TWI_JSON_IS(value, "tradable");
+        else if (TWI_JSON_IS(key, "min_base_amount"))
+            twi_scan_optional(json, &market.amount_min);
+        else if (TWI_JSON_IS(key, "min_quote_amount"))
+            twi_scan_optional(json, &market.cost_min);
+        else
+            twi_json_skip(json);
+    }
+    if (json->status != TW_OK || market.id[0] == 0)
+        return;
+    market.price_tick = twi_market_tick(price_digits);
+    market.amount_step = twi_market_tick(amount_digits);
+    twi_market_name_symbol(&market);
+    fn(owner, &market);
+}
+
+static tw_status markets_parse(const uint8_t *body, size_t body_len, tw_market_fn fn, void *owner)
+{
+    return twi_market_list(body, body_len, NULL, read_market, fn, owner);
+}
+
+static tw_status markets_request(const tw_feed_config *config, uint32_t page, tw_request *request)
+{
+    return twi_market_request(config, REST_URL, "/api/v4/spot/currency_pairs", page, request);
+}
+
+/* ---- the feed ---- */
+
+static const tw_feed_limits LIMITS = {.streams_per_link = 500,
+                                      .dial_count = 10,
+                                      .dial_window_ns = TWI_NS_PER_S,
+                                      .silence_ns_max = 45 * TWI_NS_PER_S,
+                                      .message_bytes_max = 1 << 20};
+
+static const twi_venue_traits TRAITS = {.ops = &twi_feed_gate,
+                                        .stream_urls = {"wss://api.gateio.ws/ws/v4/"},
+                                        .rest_url = REST_URL,
+                                        .repair = TWI_REPAIR_FETCH,
+                                        .book_levels = 8192,
+                                        .acks = true,
+                                        .batch_max = 1,
+                                        .output_gap_ns = 20 * TWI_NS_PER_MS,
+                                        .ping_gap_ns = 15 * TWI_NS_PER_S,
+                                        .request_gap_ns = 100 * TWI_NS_PER_MS,
+                                        .id_of_symbol = id_of_symbol,
+                                        .symbol_of_id = symbol_of_id,
+                                        .write_streams = write_streams,
+                                        .write_ping = write_ping,
+                                        .write_book_url = write_book_url,
+                                        .message = on_message,
+                                        .response = on_response};
+
+static size_t state_size(const tw_feed_config *config)
+{
+    return twi_venue_size(&TRAITS, config);
+}
+
+static tw_status init(void *state, const tw_feed_config *config, tw_symbols *symbols)
+{
+    return twi_venue_init(state, &TRAITS, config, symbols);
+}
+
+const tw_feed_ops twi_feed_gate = {TWI_VENUE_SHARED_OPS,
+                                   .name = "gate",
+                                   .has = TW_HAS_WATCH_TRADES | TW_HAS_WATCH_TICKER | TW_HAS_WATCH_ORDER_BOOK |
+                                          TW_HAS_UNWATCH | TW_HAS_FETCH_MARKETS | TW_HAS_BOOK_SEQUENCE |
+                                          TW_HAS_BOOK_SNAPSHOT_REST,
+                                   .limits = &LIMITS,
+                                   .state_size = state_size,
+                                   .init = init,
+                                   .markets_request = markets_request,
+                                   .markets_parse = markets_parse};
