@@ -41,6 +41,12 @@ add_compile_options(
   -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wundef -Wvla
   $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>
   -fno-omit-frame-pointer)
+# Newer compilers warn of a character array that is filled without its final zero, which is how file marks are written here.
+include(CheckCCompilerFlag)
+check_c_compiler_flag(-Wunterminated-string-initialization TICKWIRE_WARNS_UNTERMINATED)
+if(TICKWIRE_WARNS_UNTERMINATED)
+  add_compile_options($<$<COMPILE_LANGUAGE:C>:-Wno-unterminated-string-initialization>)
+endif()
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   add_compile_definitions(_GNU_SOURCE)
 endif()

@@ -57,11 +57,13 @@ static bool read_line(const char *path, char *out, int cap)
     return is_read;
 }
 
+#if defined(__linux__)
 static int64_t read_number(const char *path, int64_t otherwise)
 {
     char text[64];
     return read_line(path, text, sizeof(text)) ? strtoll(text, NULL, 10) : otherwise;
 }
+#endif
 
 /* ---- the checks ---- */
 
