@@ -1,6 +1,7 @@
 /* loop.c - which backend runs: the choice, its reason in words, and the configuration's defaults. */
 #include "engine/loop/loop.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,4 +93,15 @@ tw_status twi_loop_open(const char *name, const twi_loop_config *config, twi_loo
     }
     snprintf(reason, reason_cap, "no such loop: %s (auto, io_uring, epoll, kqueue)", name);
     return TW_BAD_ARGUMENT;
+}
+
+size_t twi_loop_memory_bytes(const char *name, const twi_loop_config *config)
+{
+    size_t largest = 0;
+    for (int i = 0; i < CANDIDATE_COUNT; i++) {
+        bool is_meant = strcmp(name, "auto") == 0 || strcmp(name, candidates[i]->name) == 0;
+        size_t bytes = is_meant ? candidates[i]->memory_bytes(config) : 0;
+        largest = bytes > largest ? bytes : largest;
+    }
+    return largest;
 }

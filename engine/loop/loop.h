@@ -148,4 +148,7 @@ extern const twi_loop_ops twi_loop_uring, twi_loop_epoll, twi_loop_kqueue, twi_l
 tw_status twi_loop_open(const char *name, const twi_loop_config *config, twi_loop **loop, char *reason,
                         size_t reason_cap);
 
+/* What twi_loop_open() of that name will allocate at most; 0 for a name that does not exist here. */
+size_t twi_loop_memory_bytes(const char *name, const twi_loop_config *config);
+
 #endif

@@ -19,9 +19,9 @@
 enum {
     RECV_BUDGET = 8,    /* buffers of one socket per poll, so that a flood on one does not starve the others */
     ACCEPT_BUDGET = 64, /* connections of one listener per poll, likewise */
-    CLOSE_ROUNDS = 64,  /* callbacks that start new operations while the loop closes get this many turns */
-    NO_SLOT = UINT32_MAX
+    CLOSE_ROUNDS = 64   /* callbacks that start new operations while the loop closes get this many turns */
 };
+static const uint32_t no_slot = UINT32_MAX;
 
 enum { SLOT_READABLE = 1u << 0, SLOT_ENDED = 1u << 1, SLOT_IN_RUN = 1u << 2, SLOT_LISTENER = 1u << 3 };
 
@@ -81,7 +81,7 @@ static void init_slots(readiness *self)
 {
     uint32_t count = self->config.sock_count_max;
     for (uint32_t i = 0; i < count; i++)
-        self->slots[i] = (slot){.fd = -1, .generation = 1, .next = i + 1 < count ? i + 1 : NO_SLOT};
+        self->slots[i] = (slot){.fd = -1, .generation = 1, .next = i + 1 < count ? i + 1 : no_slot};
     self->free_first = 0;
 }
 
@@ -149,7 +149,7 @@ static slot *find_slot(const readiness *self, twi_sock sock)
 /* NULL when the table is full; the caller keeps the descriptor then. */
 static slot *take_slot(readiness *self, int fd)
 {
-    if (self->free_first == NO_SLOT)
+    if (self->free_first == no_slot)
         return NULL;
     slot *taken = &self->slots[self->free_first];
     self->free_first = taken->next;

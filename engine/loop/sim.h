@@ -13,7 +13,8 @@
 #include "engine/loop/timers.h"
 #include "engine/loop/wake.h"
 
-enum { SIM_NONE = UINT32_MAX, SIM_HOST_BYTES = 256, SIM_BACKLOG_MAX = 4096 };
+enum { SIM_BACKLOG_MAX = 4096 };
+#define SIM_NONE UINT32_MAX
 
 enum {
     SIM_EVENT_OP = 1,  /* an op's last callback */

@@ -20,9 +20,9 @@
 enum {
     URING_CONNECTS_MAX = 16, /* addresses that wait for their submission */
     URING_FEATURES_BYTES = 640,
-    URING_BUFFER_GROUP = 1,
-    URING_NO_SLOT = UINT32_MAX
+    URING_BUFFER_GROUP = 1
 };
+#define URING_NO_SLOT UINT32_MAX
 
 /* Low bits of a completion's user data; 0 is an op's address. */
 enum { URING_TAG_OP = 0, URING_TAG_WAKE = 1, URING_TAG_IGNORE = 2, URING_TAG_CLOSE = 3, URING_TAG_MASK = 7 };

@@ -673,8 +673,10 @@ twi_shard_totals twi_runtime_count(const twi_runtime *runtime)
 
 void twi_runtime_memory(const twi_settings *settings, const twi_runtime_parts *parts, twi_memory_report *report)
 {
-    twi_loop_config loop_config = {.sock_count_max = shard_connections(settings) + TWI_SHARD_CONNECTIONS_EXTRA};
-    size_t per_sock = twi_loop_epoll.memory_bytes(&loop_config) / loop_config.sock_count_max;
+    uint32_t socks = shard_connections(settings) + TWI_SHARD_CONNECTIONS_EXTRA;
+    twi_loop_config once = {.sock_count_max = socks}, twice = {.sock_count_max = 2 * socks};
+    const char *loop = settings->engine.loop;
+    size_t per_sock = (twi_loop_memory_bytes(loop, &twice) - twi_loop_memory_bytes(loop, &once)) / socks;
     twi_memory_unit_sizes sizes = {
         .ring_slot = 64,
         .instrument = sizeof(tw_instrument),

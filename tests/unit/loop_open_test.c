@@ -41,6 +41,16 @@ static void auto_takes_one_and_says_why(void **state)
     assert_memory_equal(reason, taken, strlen(taken));
 }
 
+static void memory_is_known_before(void **state)
+{
+    (void)state;
+    twi_loop_config small = config_without(""), large = config_without("");
+    large.sock_count_max = 1000;
+    assert_true(twi_loop_memory_bytes("auto", &small) > 0);
+    assert_true(twi_loop_memory_bytes("auto", &large) > twi_loop_memory_bytes("auto", &small));
+    assert_int_equal(twi_loop_memory_bytes("select", &small), 0);
+}
+
 static void unknown_name(void **state)
 {
     (void)state;
@@ -112,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(auto_takes_one_and_says_why),
         cmocka_unit_test(unknown_name),
+        cmocka_unit_test(memory_is_known_before),
 #if defined(__linux__)
         cmocka_unit_test(refused_io_uring_gives_epoll),
         cmocka_unit_test(environment_switches_off),
