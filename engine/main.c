@@ -16,7 +16,6 @@
 extern char **environ;
 
 enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, TEXT_MAX = 8192, DESCRIPTORS_EXTRA = 64 };
-enum { SPEED_ORIGINAL_PERMILLE = 1000, SPEED_PERMILLE_MAX = 1000000000 };
 
 static _Atomic int stop_requested;
 
@@ -46,32 +45,12 @@ static tw_status open_sim(const twi_settings_feed *settings, tw_symbols *symbols
     return twi_sim_open(&options, symbols, source, error, error_cap);
 }
 
-/* "original", "max" or a factor with up to three decimals. */
-static tw_status parse_speed(const char *text, uint32_t *permille)
-{
-    tw_decimal factor;
-    int64_t scaled;
-    if (strcmp(text, "original") == 0) {
-        *permille = SPEED_ORIGINAL_PERMILLE;
-        return TW_OK;
-    }
-    if (strcmp(text, "max") == 0) {
-        *permille = TWI_REPLAY_FULL_SPEED;
-        return TW_OK;
-    }
-    if (tw_decimal_parse(text, strlen(text), &factor) != TW_OK || tw_decimal_rescale(factor, -3, &scaled) != TW_OK ||
-        scaled <= 0 || scaled > SPEED_PERMILLE_MAX)
-        return TW_BAD_CONFIG;
-    *permille = (uint32_t)scaled;
-    return TW_OK;
-}
-
 static tw_status open_replay(const twi_settings_feed *settings, tw_symbols *symbols, tw_source *source, char *error,
                              size_t error_cap)
 {
     twi_replay_options options = {.rebases_recv = 1};
-    if (parse_speed(settings->speed, &options.speed_permille) != TW_OK) {
-        snprintf(error, error_cap, "feed.speed = \"%s\": original, max or a factor from 0.001 to 1000000 is wanted",
+    if (twi_replay_parse_speed(settings->speed, &options.speed_permille) != TW_OK) {
+        snprintf(error, error_cap, "feed.speed = \"%s\": original, max or a factor from 0.001 on is wanted",
                  settings->speed);
         return TW_BAD_CONFIG;
     }

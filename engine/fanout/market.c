@@ -46,6 +46,14 @@ static twi_book *open_book(twi_market *market, twi_market_instrument *state)
     return state->book;
 }
 
+tw_status twi_market_reserve(twi_market *market, uint32_t instrument_count)
+{
+    for (uint32_t i = 0; i < instrument_count && i < market->instrument_count_max; i++)
+        if (market->instruments[i].book == NULL && open_book(market, &market->instruments[i]) == NULL)
+            return TW_NO_MEMORY;
+    return TW_OK;
+}
+
 static int begins_snapshot(const tw_event *event)
 {
     return event->kind == TW_EVENT_BOOK_CLEAR ||
@@ -58,9 +66,10 @@ tw_status twi_market_level(twi_market *market, const tw_event *event)
     if (begins_snapshot(event)) {
         if (state->book == NULL && open_book(market, state) == NULL)
             return TW_NO_MEMORY;
+        state->book_begun = 1;
         state->book_state = TW_STATE_OK;
     }
-    if (state->book == NULL)
+    if (!state->book_begun)
         return TW_OK; /* a change to a book that has not begun; the venue's snapshot is still to come */
     uint64_t dropped = state->book->dropped;
     tw_status status = twi_book_apply_event(state->book, event);

@@ -3,7 +3,8 @@
  * Shape:  per instrument the last quote, the last status and the L2 book. Books are kept only for instruments that
  *         have sent levels.
  * Thread: the publisher's own.
- * Memory: state arrays at open; a book when its instrument's first snapshot arrives (bounded by depth_max). */
+ * Memory: state arrays at open, books by twi_market_reserve(); the book of an instrument that is listed later when its
+ *         first snapshot arrives. A book is bounded by depth_max. */
 #ifndef TWI_MARKET_H
 #define TWI_MARKET_H
 
@@ -16,9 +17,10 @@
 typedef struct twi_market_instrument {
     tw_event quote;  /* kind NONE before the first */
     tw_event status; /* likewise */
-    twi_book *book;  /* NULL before the first level */
+    twi_book *book;  /* NULL: no memory was needed for it yet */
     int64_t book_venue_ns, book_recv_ns;
     uint64_t book_venue_seq;
+    uint8_t book_begun; /* a snapshot was seen */
     uint8_t book_state; /* tw_book_state */
 } twi_market_instrument;
 
@@ -31,6 +33,8 @@ typedef struct twi_market {
 } twi_market;
 
 TW_MUST_USE tw_status twi_market_open(twi_market *market, uint32_t instrument_count_max, uint32_t depth_max);
+/* Takes the memory of the first `instrument_count` books now, so that their first snapshots allocate nothing. */
+TW_MUST_USE tw_status twi_market_reserve(twi_market *market, uint32_t instrument_count);
 void twi_market_close(twi_market *market);
 
 void twi_market_quote(twi_market *market, const tw_event *event);

@@ -30,6 +30,8 @@ tw_status twi_publisher_open(twi_publisher *publisher, const twi_publisher_confi
     publisher->topic_count = config->instrument_count_max * TWI_TOPIC_SLOTS;
     publisher->snapshot_budget = config->log_bytes / 4;
     tw_status status = twi_market_open(&publisher->market, config->instrument_count_max, config->book_depth_max);
+    if (status == TW_OK)
+        status = twi_market_reserve(&publisher->market, tw_symbols_count(publisher->symbols));
     uint32_t snapshot_max = twi_market_snapshot_max(&publisher->market);
     publisher->group_count_max = snapshot_max + GROUP_EVENTS_EXTRA;
     publisher->topic_seq = calloc(publisher->topic_count, sizeof *publisher->topic_seq);
@@ -218,7 +220,7 @@ static void on_lapped(twi_publisher *publisher, uint64_t lost, int64_t publish_n
     for (uint32_t instrument = 0; instrument < count && instrument < publisher->config.instrument_count_max;
          instrument++) {
         twi_market_instrument *state = &publisher->market.instruments[instrument];
-        if (state->book == NULL || state->book_state == TW_STATE_GAP)
+        if (!state->book_begun || state->book_state == TW_STATE_GAP)
             continue;
         state->book_state = TW_STATE_GAP;
         publish_status(publisher, instrument, TW_STATE_GAP, TW_REASON_RING_LAPPED, publish_ns);
@@ -259,7 +261,7 @@ static int snapshot_record(twi_publisher *publisher, uint32_t topic, int64_t now
         *single = twi_market_current_status(&publisher->market, instrument, now_ns);
         return 1;
     case TWI_SLOT_BOOK:
-        if (state->book == NULL || state->book_state != TW_STATE_OK)
+        if (!state->book_begun || state->book_state != TW_STATE_OK)
             return 0; /* its next snapshot comes with the stream */
         record->events = publisher->snapshot;
         record->event_count = twi_market_book_snapshot(&publisher->market, instrument, publisher->snapshot);

@@ -221,7 +221,7 @@ static tw_status open_seat(twi_runtime *runtime, uint32_t index)
         return status;
     }
     if (index == 0)
-        twi_log(runtime->logger, TWI_LOG_INFO, "loop", "%s (%s)", reason, seat->loop->ops->features(seat->loop));
+        twi_log(runtime->logger, TWI_LOG_INFO, "loop", "%s", reason);
     seat->http = (twi_http_service){
         .counters = runtime->counters,
         .cells = seat->cells,
