@@ -73,6 +73,11 @@ void twi_client_kill(twi_client *client)
         return;
     }
     twi_client_leave(client);
+    if (client->saved_rest > 0) { /* begun, and never to be completed */
+        shard->totals.lost++;
+        twi_count(shard, TWI_COUNTER_LOST, 1);
+        client->saved_rest = 0;
+    }
     if (client->counted) {
         atomic_fetch_sub_explicit(&shard->stream_count, 1, memory_order_relaxed);
         twi_counter_subtract(shard->config.counters, TWI_COUNTER_CONNECTIONS_OPEN, 1);

@@ -74,6 +74,7 @@ typedef struct twi_client {
     uint64_t send_offset;        /* log offset of the first byte in flight */
     uint32_t send_bytes;         /* planned */
     uint32_t frame_rest;         /* bytes of a frame of the log that were begun and must go first */
+    uint32_t saved_rest;         /* the same after they were copied to the front of the private bytes */
     twi_buffer out;              /* private bytes that wait */
     twi_buffer sending;          /* private bytes in flight; they do not move while they are */
     uint32_t sending_done;

@@ -335,7 +335,8 @@ static uint32_t answer_joins(twi_publisher *publisher, uint32_t codec_index, int
 full:
     for (uint32_t i = 0; i < count; i++) {
         joins[i]->begin = begin;
-        joins[i]->end = codec->log.write_index;
+        /* Who leaves gets no snapshots, also not those that another join of this step had written of its topics. */
+        joins[i]->end = joins[i]->kind == TWI_JOIN_UNSUBSCRIBE ? begin : codec->log.write_index;
         int pushed = twi_spsc_push(&owners[i]->replies[codec_index], joins[i]);
         TWI_ASSERT(pushed);
     }

@@ -187,8 +187,9 @@ static void delivered(twi_client *client, uint64_t count)
     twi_count(client->shard, TWI_COUNTER_DELIVERIES, count);
 }
 
-/* n bytes of the stream have gone out, fewer than planned: finds the frame that the send ended in. */
-static int advance_stream(twi_client *client, uint64_t n)
+/* n bytes of the stream have gone out, fewer than planned: finds the frame that the send ended in, and says how many
+ * were completed. */
+static int advance_stream(twi_client *client, uint64_t n, uint64_t *completed)
 {
     const twi_wire_log *log = client_log(client);
     const twi_group *group = client->stream_group;
@@ -217,7 +218,7 @@ static int advance_stream(twi_client *client, uint64_t n)
     }
     at->offset = offset;
     at->delivered += count;
-    delivered(client, count);
+    *completed = count;
     /* Back to a run: the one that holds the new place, if it is kept. */
     for (uint64_t run = at->run; run < group->run_head; run++) {
         if (group->run_head - run > TWI_GROUP_RUNS)
@@ -276,6 +277,11 @@ static void park(twi_client *client)
 static void private_sent(twi_client *client, uint32_t n)
 {
     client->sending_done += n;
+    if (client->saved_rest > 0) {
+        client->saved_rest -= n < client->saved_rest ? n : client->saved_rest;
+        if (client->saved_rest == 0)
+            delivered(client, 1);
+    }
     if (client->sending_done < client->sending.len)
         return;
     twi_buffer_fini(&client->sending);
@@ -301,7 +307,11 @@ static int advance(twi_client *client, uint8_t kind, uint32_t n)
         client->frame_rest = 0;
         return 1;
     }
-    return advance_stream(client, n);
+    uint64_t completed;
+    if (!advance_stream(client, n, &completed))
+        return 0;
+    delivered(client, completed);
+    return 1;
 }
 
 static void on_sent(twi_loop *loop, twi_op *op, int32_t result, uint32_t flags)
@@ -423,8 +433,14 @@ static int save_frame_rest(twi_client *client)
         client->frame_rest = 0;
         return 1;
     }
+    /* Delivered when it is out; until then it is pending. */
+    uint64_t completed;
+    uint32_t rest = client->frame_rest;
     client->send_offset = client->cursor.offset;
-    return advance_stream(client, client->frame_rest);
+    if (!advance_stream(client, rest, &completed))
+        return 0;
+    client->saved_rest = rest;
+    return 1;
 }
 
 /* The client has fallen behind what its policy allows. */

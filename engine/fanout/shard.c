@@ -384,6 +384,7 @@ twi_shard_totals twi_shard_count(const twi_shard *shard)
     twi_shard_totals totals = shard->totals;
     for (uint32_t i = 0; i < shard->client_capacity; i++) {
         const twi_client *client = &shard->clients[i];
+        totals.pending += client->saved_rest > 0;
         if (client->state != TWI_CLIENT_STREAM)
             continue;
         const twi_joining *joining = client->joining;
