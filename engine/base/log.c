@@ -26,6 +26,12 @@ void twi_logger_init(twi_logger *logger, int fd, twi_log_level level, twi_log_fo
     pthread_mutex_init(&logger->lock, NULL);
 }
 
+void twi_logger_redirect(twi_logger *logger, twi_log_sink sink, void *owner)
+{
+    logger->sink = sink;
+    logger->sink_owner = owner;
+}
+
 static void add_time(twi_text *line, int64_t now_ns)
 {
     time_t seconds = (time_t)(now_ns / NS_PER_S);
@@ -65,6 +71,10 @@ static size_t cut_before_escape(const char *bytes, size_t length)
 
 static void write_line(twi_logger *logger, twi_log_level level, const char *area, const char *message, int64_t now_ns)
 {
+    if (logger->sink) {
+        logger->sink(logger->sink_owner, level, area, message);
+        return;
+    }
     char bytes[TWI_LOG_LINE_BYTES_MAX];
     bool is_json = logger->format == TWI_LOG_JSON;
     twi_text line = {.out = bytes, .cap = sizeof(bytes) - 4}; /* room for the end of the line */

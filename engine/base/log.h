@@ -34,8 +34,13 @@ typedef struct twi_log_kind {
     uint32_t written, suppressed;
 } twi_log_kind;
 
+/* Takes lines instead of a descriptor; called with the logger's lock held. */
+typedef void (*twi_log_sink)(void *owner, twi_log_level level, const char *area, const char *message);
+
 typedef struct twi_logger {
     int fd;
+    twi_log_sink sink; /* NULL: lines go to fd */
+    void *sink_owner;
     twi_log_level level;
     twi_log_format format;
     int64_t (*now_ns)(void); /* Unix time; tests put their own here */
@@ -44,6 +49,8 @@ typedef struct twi_logger {
 } twi_logger;
 
 void twi_logger_init(twi_logger *logger, int fd, twi_log_level level, twi_log_format format);
+/* Lines go to sink, unformatted, from now on; before other threads use the logger. */
+void twi_logger_redirect(twi_logger *logger, twi_log_sink sink, void *owner);
 /* Tells what was suppressed and not told yet. */
 void twi_logger_flush(twi_logger *logger);
 void twi_logger_fini(twi_logger *logger); /* flushes; the descriptor stays open */

@@ -1,81 +1,21 @@
-/* runtime.c - see runtime.h. */
+/* runtime.c - opens and closes a runtime and tells its figures; its threads are in runtime_run.c. See runtime.h. */
 #include "engine/runtime/runtime.h"
 
-#include <pthread.h>
-#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "engine/base/assert.h"
 #include "engine/base/clock.h"
 #include "engine/fanout/group.h"
-#include "engine/fanout/publisher.h"
 #include "engine/http/service.h"
-#include "engine/runtime/pin.h"
-#include "engine/stats/counters.h"
+#include "engine/runtime/runtime_internal.h"
 
 enum {
-    FEED_BATCH = 256,        /* events per feed and turn: bounds how long the others wait */
-    PUBLISH_TURNS_MAX = 8,   /* publisher steps per turn of a single thread */
     LISTENERS_PER_SHARD = 2, /* TCP and the Unix socket */
     RECV_BUFFER_BYTES = 16384,
     RECV_BUFFERS = 256,
-    STAGES = 2, /* histograms beside those of the shards: receive to ring, ring to published */
-    ERROR_TEXT_MAX = 512
-};
-#define NAP_NS          INT64_C(1000000)   /* longest sleep of a thread that cannot be woken for everything */
-#define LOOK_AT_STOP_NS INT64_C(100000000) /* a stop is noticed within this */
-#define RING_BEAT_NS    INT64_C(500000000)
-
-typedef struct shard_seat {
-    twi_loop *loop;
-    twi_shard *shard;
-    twi_join_link link;
-    twi_http_service http;
-    twi_cells *cells;
-    uint32_t index;
-    twi_runtime *runtime;
-    pthread_t thread; /* threads = N: opens, turns and closes the loop, which belongs to one thread (io_uring) */
-    int has_thread, is_open, has_opened; /* under runtime->lock */
-    tw_status open_status;
-} shard_seat;
-
-/* What the threads of the shards are told, under runtime->lock. */
-typedef enum shard_order { ORDER_WAIT, ORDER_RUN, ORDER_QUIT } shard_order;
-
-struct twi_runtime {
-    const twi_settings *settings;
-    twi_logger *logger;
-    tw_ring *ring;
-    tw_ring_reader *reader;
-    tw_sink ring_sink;
-    tw_event *claimed;              /* what a feed is filling in */
-    int64_t step_ns;                /* Unix time at which the feeds' present step began */
-    twi_histogram *ring_latency;    /* stage RECEIVE_TO_RING */
-    _Atomic uint64_t ring_position; /* of the publisher, for feeds that rest */
-    tw_source feeds[TWI_FEED_COUNT_MAX];
-    twi_cells *feed_cells[TWI_FEED_COUNT_MAX];
-    int64_t feed_next_ns[TWI_FEED_COUNT_MAX]; /* Unix time; INT64_MAX: it has ended */
-    uint32_t feed_count;
-    int64_t ring_beat_ns;
-    twi_publisher *publisher;
-    shard_seat *seats;
-    uint32_t shard_count;
-    void *counter_memory;
-    twi_counters *counters;
-    twi_cells *publisher_cells;
-    uint16_t port;
-    _Atomic int ready;
-    _Atomic int *stop;
-    _Atomic int stop_shards;
-    const twi_runtime_parts *parts;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    shard_order order;
-    char *error; /* of the open call that is under way */
-    size_t error_cap;
+    STAGES = 2 /* histograms beside those of the shards: receive to ring, ring to published */
 };
 
 static int64_t realtime(void *owner)
@@ -86,9 +26,14 @@ static int64_t realtime(void *owner)
 
 /* ---- open ---- */
 
+static uint32_t feed_count_max(const twi_runtime *runtime)
+{
+    return (runtime->parts->without_feeds ? 0 : runtime->settings->feed_count) + runtime->parts->source_count;
+}
+
 static tw_status open_counters(twi_runtime *runtime)
 {
-    uint32_t blocks = 1 + runtime->settings->feed_count + runtime->shard_count;
+    uint32_t blocks = 1 + feed_count_max(runtime) + runtime->shard_count;
     size_t bytes = twi_counters_bytes(blocks, STAGES + runtime->shard_count);
     runtime->counter_memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
     if (runtime->counter_memory == NULL)
@@ -119,19 +64,35 @@ static tw_status open_ring(twi_runtime *runtime, char *error, size_t error_cap)
     return status;
 }
 
-static tw_status open_feeds(twi_runtime *runtime, const twi_runtime_parts *parts, char *error, size_t error_cap)
+static void add_feed(twi_runtime *runtime, tw_source source, const char *name, const twi_settings_feed *settings)
+{
+    twi_feed_seat *feed = &runtime->feeds[runtime->feed_count++];
+    *feed = (twi_feed_seat){
+        .source = source, .settings = settings, .cells = twi_counters_open(runtime->counters, "feed", name)};
+    twi_counter_set(feed->cells, TWI_COUNTER_FEED_UP, 1);
+    atomic_fetch_add_explicit(&runtime->feeds_live, 1, memory_order_relaxed);
+}
+
+static tw_status open_feeds(twi_runtime *runtime, char *error, size_t error_cap)
 {
     const twi_settings *settings = runtime->settings;
-    for (uint32_t i = 0; i < settings->feed_count; i++) {
-        tw_status status =
-            parts->open_feed(&settings->feeds[i], tw_ring_symbols(runtime->ring), &runtime->feeds[i], error, error_cap);
-        if (status != TW_OK)
-            return status;
-        runtime->feed_count++;
-        runtime->feed_cells[i] = twi_counters_open(runtime->counters, "feed", settings->feeds[i].exchange);
-        twi_counter_set(runtime->feed_cells[i], TWI_COUNTER_FEED_UP, 1);
+    const twi_runtime_parts *parts = runtime->parts;
+    tw_symbols *symbols = tw_ring_symbols(runtime->ring);
+    runtime->feeds = calloc(feed_count_max(runtime) + 1, sizeof *runtime->feeds);
+    tw_status status = runtime->feeds != NULL ? TW_OK : TW_NO_MEMORY;
+    for (uint32_t i = 0; status == TW_OK && !parts->without_feeds && i < settings->feed_count; i++) {
+        tw_source source = {0};
+        status = parts->open_feed(&settings->feeds[i], symbols, &source, error, error_cap);
+        if (status == TW_OK)
+            add_feed(runtime, source, settings->feeds[i].exchange, &settings->feeds[i]);
     }
-    return TW_OK;
+    for (uint32_t i = 0; status == TW_OK && i < parts->source_count; i++) {
+        tw_source source = {0};
+        status = parts->sources[i].open(parts->sources[i].owner, symbols, &source, error, error_cap);
+        if (status == TW_OK)
+            add_feed(runtime, source, parts->sources[i].name, NULL);
+    }
+    return status;
 }
 
 static tw_status open_publisher(twi_runtime *runtime, const twi_runtime_parts *parts, char *error, size_t error_cap)
@@ -169,7 +130,7 @@ static uint32_t shard_connections(const twi_settings *settings)
     return (uint32_t)settings->limits.connections_max;
 }
 
-static tw_status listen_on(twi_runtime *runtime, shard_seat *seat, char *error, size_t error_cap)
+static tw_status listen_on(twi_runtime *runtime, twi_shard_seat *seat, char *error, size_t error_cap)
 {
     const twi_settings_listen *settings = &runtime->settings->listen;
     twi_sock listener;
@@ -197,16 +158,16 @@ static tw_status listen_on(twi_runtime *runtime, shard_seat *seat, char *error, 
     return status;
 }
 
-static tw_status open_seat(twi_runtime *runtime, uint32_t index)
+tw_status twi_open_seat(twi_runtime *runtime, uint32_t index)
 {
     const twi_settings *settings = runtime->settings;
     const twi_runtime_parts *parts = runtime->parts;
     char *error = runtime->error;
     size_t error_cap = runtime->error_cap;
-    shard_seat *seat = &runtime->seats[index];
+    twi_shard_seat *seat = &runtime->seats[index];
     seat->runtime = runtime;
     seat->index = index;
-    char value[TWI_BLOCK_VALUE_MAX + 1], reason[ERROR_TEXT_MAX];
+    char value[TWI_BLOCK_VALUE_MAX + 1], reason[TWI_RUNTIME_ERROR_MAX];
     snprintf(value, sizeof value, "shard %u", index);
     seat->cells = twi_counters_open(runtime->counters, "thread", value);
     twi_loop_config loop_config = {
@@ -271,15 +232,27 @@ static tw_status open_seat(twi_runtime *runtime, uint32_t index)
     return listen_on(runtime, seat, error, error_cap);
 }
 
-static void *run_shard(void *argument);
+/* Signals are the program's: its own threads get them. Faults must stay with who made them. */
+int twi_start_thread(pthread_t *thread, void *(*run)(void *), void *argument)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF};
+    sigset_t blocked, before;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        sigdelset(&blocked, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    int started = pthread_create(thread, NULL, run, argument) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
 
 /* The seat is opened by its own thread; this one waits for the outcome, so that errors come out of open(). */
 static tw_status open_seat_thread(twi_runtime *runtime, uint32_t index)
 {
-    shard_seat *seat = &runtime->seats[index];
+    twi_shard_seat *seat = &runtime->seats[index];
     seat->runtime = runtime;
     seat->index = index;
-    if (pthread_create(&seat->thread, NULL, run_shard, seat) != 0) {
+    if (!twi_start_thread(&seat->thread, twi_run_shard, seat)) {
         snprintf(runtime->error, runtime->error_cap, "the system gives no more threads (engine.threads = %u)",
                  runtime->shard_count);
         return TW_UNAVAILABLE;
@@ -293,7 +266,7 @@ static tw_status open_seat_thread(twi_runtime *runtime, uint32_t index)
     return status;
 }
 
-static void order_shards(twi_runtime *runtime, shard_order order)
+void twi_order_shards(twi_runtime *runtime, twi_shard_order order)
 {
     pthread_mutex_lock(&runtime->lock);
     runtime->order = order;
@@ -310,11 +283,37 @@ static void join_shards(twi_runtime *runtime)
     }
 }
 
-static void close_loop(shard_seat *seat)
+void twi_close_loop(twi_shard_seat *seat)
 {
     if (seat->loop != NULL)
         seat->loop->ops->close_loop(seat->loop);
     seat->loop = NULL;
+}
+
+static tw_status open_seats(twi_runtime *runtime)
+{
+    int own_threads = runtime->shard_count > 1 || runtime->parts->own_threads;
+    tw_status status = TW_OK;
+    for (uint32_t i = 0; status == TW_OK && i < runtime->shard_count; i++)
+        status = own_threads ? open_seat_thread(runtime, i) : twi_open_seat(runtime, i);
+    return status;
+}
+
+static tw_status open_parts(twi_runtime *runtime, char *error, size_t error_cap)
+{
+    size_t seat_bytes = (runtime->shard_count + 1) * sizeof *runtime->seats;
+    runtime->seats = aligned_alloc(64, (seat_bytes + 63) / 64 * 64);
+    if (runtime->seats == NULL)
+        return TW_NO_MEMORY;
+    memset(runtime->seats, 0, seat_bytes);
+    tw_status status = open_counters(runtime);
+    if (status == TW_OK)
+        status = open_ring(runtime, error, error_cap);
+    if (status == TW_OK)
+        status = open_feeds(runtime, error, error_cap);
+    if (status == TW_OK && !runtime->parts->without_server)
+        status = open_publisher(runtime, runtime->parts, error, error_cap);
+    return status == TW_OK ? open_seats(runtime) : status;
 }
 
 tw_status twi_runtime_open(const twi_settings *settings, const twi_runtime_parts *parts, twi_logger *logger,
@@ -330,26 +329,14 @@ tw_status twi_runtime_open(const twi_settings *settings, const twi_runtime_parts
     runtime->settings = settings;
     runtime->parts = parts;
     runtime->logger = logger;
-    pthread_mutex_init(&runtime->lock, NULL);
-    pthread_cond_init(&runtime->changed, NULL);
-    runtime->shard_count = (uint32_t)settings->engine.threads;
-    size_t seat_bytes = runtime->shard_count * sizeof *runtime->seats;
-    runtime->seats = aligned_alloc(64, (seat_bytes + 63) / 64 * 64);
-    tw_status status = runtime->seats != NULL ? TW_OK : TW_NO_MEMORY;
-    if (runtime->seats != NULL)
-        memset(runtime->seats, 0, seat_bytes);
-    if (status == TW_OK)
-        status = open_counters(runtime);
-    if (status == TW_OK)
-        status = open_ring(runtime, error, error_cap);
-    if (status == TW_OK)
-        status = open_feeds(runtime, parts, error, error_cap);
-    if (status == TW_OK)
-        status = open_publisher(runtime, parts, error, error_cap);
+    runtime->stop = &runtime->own_stop;
     runtime->error = error;
     runtime->error_cap = error_cap;
-    for (uint32_t i = 0; status == TW_OK && i < runtime->shard_count; i++)
-        status = runtime->shard_count == 1 ? open_seat(runtime, i) : open_seat_thread(runtime, i);
+    pthread_mutex_init(&runtime->lock, NULL);
+    pthread_cond_init(&runtime->changed, NULL);
+    twi_nap_init(&runtime->feed_nap);
+    runtime->shard_count = parts->without_server ? 0 : (uint32_t)settings->engine.threads;
+    tw_status status = open_parts(runtime, error, error_cap);
     if (status != TW_OK) {
         if (error[0] == '\0')
             snprintf(error, error_cap, "no memory for the engine");
@@ -363,16 +350,17 @@ tw_status twi_runtime_open(const twi_settings *settings, const twi_runtime_parts
 void twi_runtime_close(twi_runtime *runtime)
 {
     if (runtime->seats != NULL) {
-        order_shards(runtime, ORDER_QUIT);
+        twi_order_shards(runtime, TWI_ORDER_QUIT);
         join_shards(runtime);
     }
     for (uint32_t i = 0; runtime->seats != NULL && i < runtime->shard_count; i++) {
-        close_loop(&runtime->seats[i]);
+        twi_close_loop(&runtime->seats[i]);
         if (runtime->seats[i].shard != NULL)
             twi_shard_close(runtime->seats[i].shard);
     }
     for (uint32_t i = 0; i < runtime->feed_count; i++)
-        runtime->feeds[i].ops->fini(runtime->feeds[i].state);
+        if (runtime->feeds[i].source.ops->fini != NULL)
+            runtime->feeds[i].source.ops->fini(runtime->feeds[i].source.state);
     if (runtime->publisher != NULL) {
         twi_publisher_close(runtime->publisher);
         free(runtime->publisher);
@@ -381,274 +369,13 @@ void twi_runtime_close(twi_runtime *runtime)
         tw_ring_reader_close(runtime->reader);
     if (runtime->ring != NULL)
         tw_ring_close(runtime->ring);
+    twi_nap_fini(&runtime->feed_nap);
     pthread_cond_destroy(&runtime->changed);
     pthread_mutex_destroy(&runtime->lock);
+    free(runtime->feeds);
     free(runtime->seats);
     free(runtime->counter_memory);
     free(runtime);
-}
-
-/* ---- feeds ---- */
-
-/* A source without a schedule gives as much as the engine can pass on, not as much as it can make. */
-static int rests(const twi_runtime *runtime, uint32_t feed)
-{
-    const twi_settings_feed *settings = &runtime->settings->feeds[feed];
-    int unpaced = (settings->type == TWI_FEED_SIM && settings->rate_per_second == 0) ||
-                  (settings->type == TWI_FEED_REPLAY && strcmp(settings->speed, "max") == 0);
-    if (!unpaced)
-        return 0;
-    for (uint32_t i = 0; i < runtime->shard_count; i++)
-        if (twi_shard_saturated(runtime->seats[i].shard))
-            return 1;
-    uint64_t read = atomic_load_explicit(&runtime->ring_position, memory_order_relaxed);
-    return tw_ring_head(runtime->ring) - read > (uint64_t)runtime->settings->ring.slots / 2;
-}
-
-/* The ring's own sink, with a look at the clock of the step on the way: no clock is read per event. */
-static tw_event *claim_timed(void *owner)
-{
-    twi_runtime *runtime = owner;
-    return runtime->claimed = tw_sink_claim(&runtime->ring_sink);
-}
-
-static void commit_timed(void *owner)
-{
-    twi_runtime *runtime = owner;
-    twi_histogram_record(runtime->ring_latency, runtime->step_ns - runtime->claimed->recv_ns);
-    tw_sink_commit(&runtime->ring_sink);
-}
-
-/* Lets every feed put what is due on the ring. Returns the events; *next_ns is when the next is due (Unix time). */
-static size_t step_feeds(twi_runtime *runtime, int64_t *next_ns)
-{
-    int64_t now_ns = twi_realtime_ns();
-    tw_sink sink = {.claim = claim_timed, .commit = commit_timed, .owner = runtime};
-    size_t events = 0;
-    runtime->step_ns = now_ns;
-    *next_ns = INT64_MAX;
-    for (uint32_t i = 0; i < runtime->feed_count; i++) {
-        if (runtime->feed_next_ns[i] <= now_ns && !rests(runtime, i)) {
-            size_t count = runtime->feeds[i].ops->step(runtime->feeds[i].state, now_ns, FEED_BATCH, &sink,
-                                                       &runtime->feed_next_ns[i]);
-            events += count;
-            twi_counter_add(runtime->feed_cells[i], TWI_COUNTER_FEED_EVENTS, count);
-            if (runtime->feed_next_ns[i] == INT64_MAX)
-                twi_counter_set(runtime->feed_cells[i], TWI_COUNTER_FEED_UP, 0);
-        }
-        if (runtime->feed_next_ns[i] < *next_ns)
-            *next_ns = runtime->feed_next_ns[i];
-    }
-    if (now_ns - runtime->ring_beat_ns >= RING_BEAT_NS) {
-        runtime->ring_beat_ns = now_ns;
-        tw_ring_heartbeat(runtime->ring, now_ns);
-    }
-    if (events > 0)
-        tw_ring_wake(runtime->ring);
-    return events;
-}
-
-/* ---- threads = 1 ---- */
-
-static int64_t until_monotonic(int64_t realtime_ns)
-{
-    int64_t wait_ns = LOOK_AT_STOP_NS;
-    if (realtime_ns != INT64_MAX) {
-        int64_t due_ns = realtime_ns - twi_realtime_ns();
-        if (due_ns < wait_ns)
-            wait_ns = due_ns;
-    }
-    return wait_ns > 0 ? twi_monotonic_ns() + wait_ns : 0;
-}
-
-static uint32_t step_publisher(twi_runtime *runtime)
-{
-    uint32_t done = twi_publisher_step(runtime->publisher);
-    if (done > 0)
-        atomic_store_explicit(&runtime->ring_position, tw_ring_reader_position(runtime->reader), memory_order_relaxed);
-    return done;
-}
-
-static uint32_t turn(twi_runtime *runtime, int feeding)
-{
-    twi_publisher *publisher = runtime->publisher;
-    shard_seat *seat = &runtime->seats[0];
-    int64_t next_ns = INT64_MAX;
-    uint32_t work = feeding ? (uint32_t)step_feeds(runtime, &next_ns) : 0;
-    for (uint32_t i = 0; i < PUBLISH_TURNS_MAX; i++) {
-        uint32_t done = step_publisher(runtime);
-        work += done;
-        if (done == 0)
-            break;
-    }
-    int64_t wait_until_ns = 0;
-    if (runtime->settings->engine.idle == TWI_IDLE_BLOCK && work == 0 && !twi_publisher_pending(publisher))
-        wait_until_ns = until_monotonic(next_ns);
-    work += twi_shard_step(seat->shard, wait_until_ns);
-    if (runtime->settings->engine.idle == TWI_IDLE_YIELD && work == 0)
-        sched_yield();
-    return work;
-}
-
-static void run_single(twi_runtime *runtime)
-{
-    while (!atomic_load_explicit(runtime->stop, memory_order_relaxed))
-        turn(runtime, 1);
-    atomic_store(&runtime->ready, 0);
-    twi_shard_stop(runtime->seats[0].shard);
-    int64_t patience_ns = twi_monotonic_ns() + runtime->settings->engine.stop_timeout_ns;
-    while (twi_shard_client_count(runtime->seats[0].shard) > 0 && twi_monotonic_ns() < patience_ns)
-        turn(runtime, 0);
-}
-
-/* ---- threads = N ---- */
-
-static void pin(const twi_runtime *runtime, uint32_t thread_index)
-{
-    const twi_int_list *cpus = &runtime->settings->engine.pin_cpus;
-    if (thread_index >= cpus->count)
-        return;
-    char error[ERROR_TEXT_MAX];
-    if (twi_pin_thread((int)cpus->items[thread_index], error, sizeof error) != TW_OK)
-        twi_log(runtime->logger, TWI_LOG_WARN, "pin", "thread %u: %s", thread_index, error);
-}
-
-static void idle(const twi_runtime *runtime, int64_t nap_ns)
-{
-    switch (runtime->settings->engine.idle) {
-    case TWI_IDLE_SPIN:
-        twi_cpu_relax();
-        return;
-    case TWI_IDLE_YIELD:
-        sched_yield();
-        return;
-    default:
-        if (nap_ns > 0) {
-            struct timespec nap = {.tv_sec = nap_ns / 1000000000, .tv_nsec = nap_ns % 1000000000};
-            nanosleep(&nap, NULL);
-        }
-    }
-}
-
-static void *run_feeds(void *argument)
-{
-    twi_runtime *runtime = argument;
-    pin(runtime, 0);
-    while (!atomic_load_explicit(runtime->stop, memory_order_relaxed)) {
-        int64_t next_ns;
-        if (step_feeds(runtime, &next_ns) > 0)
-            continue;
-        int64_t nap_ns = LOOK_AT_STOP_NS;
-        if (next_ns != INT64_MAX) {
-            int64_t due_ns = next_ns - twi_realtime_ns();
-            nap_ns = due_ns < nap_ns ? due_ns : nap_ns;
-        }
-        idle(runtime, nap_ns);
-    }
-    return NULL;
-}
-
-static void *run_publisher(void *argument)
-{
-    twi_runtime *runtime = argument;
-    pin(runtime, 1);
-    while (!atomic_load_explicit(runtime->stop, memory_order_relaxed)) {
-        if (step_publisher(runtime) > 0) {
-            for (uint32_t i = 0; i < runtime->shard_count; i++)
-                twi_shard_wake(runtime->seats[i].shard);
-            continue;
-        }
-        if (runtime->settings->engine.idle != TWI_IDLE_BLOCK)
-            idle(runtime, 0);
-        else if (tw_ring_wait(runtime->reader, NAP_NS) == TW_CLOSED)
-            break;
-    }
-    return NULL;
-}
-
-/* Opens the seat and waits for what to do next. 1: run it. */
-static int take_seat(shard_seat *seat)
-{
-    twi_runtime *runtime = seat->runtime;
-    pin(runtime, 2 + seat->index);
-    tw_status status = open_seat(runtime, seat->index);
-    pthread_mutex_lock(&runtime->lock);
-    seat->open_status = status;
-    seat->has_opened = 1;
-    pthread_cond_broadcast(&runtime->changed);
-    while (runtime->order == ORDER_WAIT)
-        pthread_cond_wait(&runtime->changed, &runtime->lock);
-    int runs = status == TW_OK && runtime->order == ORDER_RUN;
-    pthread_mutex_unlock(&runtime->lock);
-    return runs;
-}
-
-static void turn_shard(shard_seat *seat)
-{
-    const twi_runtime *runtime = seat->runtime;
-    int blocks = runtime->settings->engine.idle == TWI_IDLE_BLOCK;
-    int64_t patience_ns = 0;
-    for (;;) {
-        if (patience_ns == 0 && atomic_load_explicit(&runtime->stop_shards, memory_order_acquire)) {
-            twi_shard_stop(seat->shard);
-            patience_ns = twi_monotonic_ns() + runtime->settings->engine.stop_timeout_ns;
-        }
-        if (patience_ns != 0 && (twi_shard_client_count(seat->shard) == 0 || twi_monotonic_ns() >= patience_ns))
-            return;
-        if (twi_shard_step(seat->shard, blocks ? twi_monotonic_ns() + LOOK_AT_STOP_NS : 0) == 0 && !blocks)
-            idle(runtime, 0);
-    }
-}
-
-static void *run_shard(void *argument)
-{
-    shard_seat *seat = argument;
-    if (take_seat(seat))
-        turn_shard(seat);
-    close_loop(seat);
-    return NULL;
-}
-
-static void wait_for_stop(const twi_runtime *runtime)
-{
-    while (!atomic_load_explicit(runtime->stop, memory_order_relaxed)) {
-        struct timespec nap = {.tv_nsec = LOOK_AT_STOP_NS};
-        nanosleep(&nap, NULL);
-    }
-}
-
-/* Stopping goes with the stream: feeds and publisher first, so that nobody wakes a shard that has closed its loop. */
-static void run_threads(twi_runtime *runtime)
-{
-    pthread_t feeds, publisher;
-    int have_publisher = pthread_create(&publisher, NULL, run_publisher, runtime) == 0;
-    int have_feeds = have_publisher && pthread_create(&feeds, NULL, run_feeds, runtime) == 0;
-    if (have_feeds) {
-        order_shards(runtime, ORDER_RUN);
-        wait_for_stop(runtime);
-    } else {
-        twi_log(runtime->logger, TWI_LOG_ERROR, "threads", "the system gives no more threads");
-        atomic_store(runtime->stop, 1);
-    }
-    atomic_store(&runtime->ready, 0);
-    if (have_feeds)
-        pthread_join(feeds, NULL);
-    if (have_publisher)
-        pthread_join(publisher, NULL);
-    atomic_store(&runtime->stop_shards, 1);
-    join_shards(runtime);
-}
-
-void twi_runtime_run(twi_runtime *runtime, _Atomic int *stop)
-{
-    runtime->stop = stop;
-    atomic_store(&runtime->ready, 1);
-    if (runtime->shard_count == 1) {
-        pin(runtime, 0);
-        run_single(runtime);
-    } else {
-        run_threads(runtime);
-    }
 }
 
 /* ---- figures ---- */
@@ -656,6 +383,26 @@ void twi_runtime_run(twi_runtime *runtime, _Atomic int *stop)
 uint16_t twi_runtime_port(const twi_runtime *runtime)
 {
     return runtime->port;
+}
+
+tw_ring *twi_runtime_ring(twi_runtime *runtime)
+{
+    return runtime->ring;
+}
+
+const twi_counters *twi_runtime_counters(const twi_runtime *runtime)
+{
+    return runtime->counters;
+}
+
+int twi_runtime_feeds_ended(const twi_runtime *runtime)
+{
+    return atomic_load_explicit(&runtime->feeds_live, memory_order_acquire) == 0;
+}
+
+const char *twi_runtime_loop_name(const twi_runtime *runtime)
+{
+    return runtime->shard_count > 0 ? runtime->seats[0].loop->ops->name : "";
 }
 
 twi_shard_totals twi_runtime_count(const twi_runtime *runtime)
