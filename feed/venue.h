@@ -149,6 +149,7 @@ struct twi_venue {
     char exchange[TW_EXCHANGE_MAX + 1];
     uint8_t exchange_len;
     bool take_all;     /* symbols that were not asked for get a slot */
+    bool bookless;     /* books stay empty and are not checked: benchmarks of the parser alone */
     bool replaying;    /* backlog is being run through message(): do not count or keep again */
     uint32_t channels; /* bits */
     uint32_t book_levels, book_depth;

@@ -41,7 +41,8 @@ void twi_update_begin(twi_update *update, twi_venue *venue, twi_slot *slot, tw_s
 
 void twi_update_level(twi_update *update, twi_side side, tw_decimal price, tw_decimal amount)
 {
-    if (TWI_UNLIKELY(amount.mantissa < 0 || twi_book_apply(&update->slot->book, side, price, amount) != TW_OK)) {
+    if (TWI_UNLIKELY(amount.mantissa < 0 ||
+                     (!update->venue->bookless && twi_book_apply(&update->slot->book, side, price, amount) != TW_OK))) {
         update->failed = true;
         return;
     }
@@ -92,6 +93,8 @@ void twi_update_cut(twi_update *update)
 
 void twi_update_checksum(twi_update *update, uint32_t expected, uint32_t computed)
 {
+    if (update->venue->bookless)
+        return;
     update->slot->stats.checksums++;
     update->slot->stats.checksums_equal += expected == computed;
     update->checksum_failed = expected != computed;

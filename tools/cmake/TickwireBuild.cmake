@@ -32,6 +32,7 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(TOMLPP REQUIRED IMPORTED_TARGET tomlplusplus)
 pkg_check_modules(JEMALLOC IMPORTED_TARGET jemalloc)
+pkg_check_modules(SIMDJSON IMPORTED_TARGET simdjson) # bench/parse_bench measures beside it where it is
 pkg_check_modules(ZSTD IMPORTED_TARGET libzstd) # recordings and captures; without it zstd files are refused, saying so
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   pkg_check_modules(URING REQUIRED IMPORTED_TARGET liburing)
