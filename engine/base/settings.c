@@ -125,6 +125,16 @@ static const twi_config_key book_keys[] = {
         .unit = "levels per side", .reason = "Levels kept per book, for snapshots. Most venues stream at most 1000."),
 };
 
+static const twi_config_key candles_keys[] = {
+    KEY("history", TWI_CONFIG_INT, candles, history, .initial = "240", .min = 0, .max = 100000,
+        .unit = "candles per interval",
+        .reason = "Closed candles kept per instrument and interval (1s 1m 5m 15m 1h 1d), which late trades still "
+                  "correct; 80 bytes each. 0 keeps the running ones only."),
+    KEY("close_delay", TWI_CONFIG_DURATION, candles, close_delay_ns, .initial = "250ms", .min = 0, .max = HOUR,
+        .reason = "A candle closes with the first trade of a later interval, or so long after its end by the clock. "
+                  "Trades that come later still correct it."),
+};
+
 static const twi_config_key stream_keys[] = {
     KEY("heartbeat", TWI_CONFIG_DURATION, stream, heartbeat_ns, .initial = "10s", .min = 0, .max = HOUR,
         .reason =
@@ -211,6 +221,7 @@ static const twi_config_section sections[] = {
     SECTION(ring, "The tick ring, from feeds to publisher and to readers on this host.", ring_keys),
     SECTION(wire_log, "The logs of finished frames that clients are sent from.", wire_log_keys),
     SECTION(book, "Order books.", book_keys),
+    SECTION(candles, "Open, high, low, close and volume, made from the trades.", candles_keys),
     SECTION(auth, "Who may connect.", auth_keys),
     SECTION(logging, "Messages of the engine about itself.", logging_keys),
 };

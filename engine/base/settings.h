@@ -71,6 +71,11 @@ typedef struct twi_settings_book {
     int64_t depth_max; /* levels per side */
 } twi_settings_book;
 
+typedef struct twi_settings_candles {
+    int64_t history; /* closed candles kept per instrument and interval */
+    int64_t close_delay_ns;
+} twi_settings_candles;
+
 typedef struct twi_settings_stream {
     int64_t heartbeat_ns;
     int64_t snapshot_budget_bytes; /* per client and turn of the loop */
@@ -114,6 +119,7 @@ typedef struct twi_settings {
     twi_settings_ring ring;
     twi_settings_wire_log wire_log;
     twi_settings_book book;
+    twi_settings_candles candles;
     twi_settings_stream stream;
     twi_settings_auth auth;
     twi_settings_logging logging;
@@ -162,6 +168,7 @@ typedef struct twi_memory_unit_sizes {
     size_t index_entry;           /* of a wire log's index */
     size_t topic;                 /* last values, per instrument */
     size_t book_level;
+    size_t candle_series; /* of one instrument */
     size_t client, group;
     size_t loop_sock; /* per connection and listener */
     size_t recv_buffer;

@@ -27,6 +27,7 @@ void twi_settings_memory(const twi_settings *settings, const twi_memory_unit_siz
                    sizes->index_entry);
     twi_memory_add(report, "topics", instruments, sizes->topic);
     twi_memory_add(report, "books", 2 * instruments * (uint64_t)settings->book.depth_max, sizes->book_level);
+    twi_memory_add(report, "candles", instruments, sizes->candle_series);
     twi_memory_add(report, "clients", clients, sizes->client);
     twi_memory_add(report, "subscription groups", shards * (uint64_t)settings->limits.groups_max, sizes->group);
     twi_memory_add(report, "sockets", clients + shards, sizes->loop_sock);

@@ -14,6 +14,9 @@ enum {
     GROUP_EVENTS_EXTRA = 1024
 };
 
+static void tell_candle(void *owner, uint32_t instrument, uint32_t interval, const twi_candle *candle);
+static void skip_candle(void *owner, uint32_t instrument, uint32_t interval);
+
 static twi_counter published_counter(const char *codec_name)
 {
     if (strcmp(codec_name, "json") == 0)
@@ -32,6 +35,19 @@ tw_status twi_publisher_open(twi_publisher *publisher, const twi_publisher_confi
     tw_status status = twi_market_open(&publisher->market, config->instrument_count_max, config->book_depth_max);
     if (status == TW_OK)
         status = twi_market_reserve(&publisher->market, tw_symbols_count(publisher->symbols));
+    twi_candles_config candles = {
+        .instrument_count_max = config->instrument_count_max,
+        .history = config->candle_history,
+        .close_delay_ns = config->candle_close_delay_ns,
+        .counters = config->counters,
+        .tell = tell_candle,
+        .skip = skip_candle,
+        .owner = publisher,
+    };
+    if (status == TW_OK)
+        status = twi_candles_open(&publisher->candles, &candles);
+    if (status == TW_OK)
+        status = twi_candles_reserve(&publisher->candles, tw_symbols_count(publisher->symbols));
     uint32_t snapshot_max = twi_market_snapshot_max(&publisher->market);
     publisher->group_count_max = snapshot_max + GROUP_EVENTS_EXTRA;
     publisher->topic_seq = calloc(publisher->topic_count, sizeof *publisher->topic_seq);
@@ -77,6 +93,7 @@ void twi_publisher_close(twi_publisher *publisher)
         free(publisher->codecs[i].snapshot_batch);
     }
     twi_market_close(&publisher->market);
+    twi_candles_close(&publisher->candles);
     free(publisher->topic_seq);
     free(publisher->group);
     free(publisher->snapshot);
@@ -125,6 +142,54 @@ static void publish(twi_publisher *publisher, uint32_t topic, const tw_event *ev
         append_frame(publisher, codec, &record, topic);
         twi_counter_increment(publisher->config.counters, codec->published);
     }
+}
+
+/* ---- candles ---- */
+
+static int is_wanted(const twi_publisher *publisher, uint32_t topic)
+{
+    uint32_t interest = 0;
+    for (uint32_t i = 0; i < publisher->config.codec_count; i++)
+        interest |= atomic_load_explicit(&publisher->codecs[i].interest[topic], memory_order_relaxed);
+    return interest != 0;
+}
+
+static void tell_candle(void *owner, uint32_t instrument, uint32_t interval, const twi_candle *candle)
+{
+    twi_publisher *publisher = owner;
+    uint32_t topic = twi_topic(instrument, TWI_SLOT_CANDLE + interval);
+    if (!is_wanted(publisher, topic)) {
+        publisher->topic_seq[topic]++;
+        return;
+    }
+    tw_event events[2];
+    twi_candle_events(candle, instrument, interval, events);
+    publish(publisher, topic, events, 2, publisher->publish_ns);
+}
+
+/* A candle has changed that nobody is subscribed to: its number moves on as if it had been sent. */
+static void skip_candle(void *owner, uint32_t instrument, uint32_t interval)
+{
+    twi_publisher *publisher = owner;
+    publisher->topic_seq[twi_topic(instrument, TWI_SLOT_CANDLE + interval)]++;
+}
+
+static uint32_t wanted_candles(const twi_publisher *publisher, uint32_t instrument)
+{
+    uint32_t wanted = 0;
+    for (uint32_t i = 0; i < TWI_CANDLE_INTERVALS; i++)
+        wanted |= (uint32_t)is_wanted(publisher, twi_topic(instrument, TWI_SLOT_CANDLE + i)) << i;
+    return wanted;
+}
+
+/* Running candles that changed are told once per batch of events, not once per trade. */
+static void flush_candles(twi_publisher *publisher)
+{
+    for (uint32_t i = 0; i < publisher->candles.changed_count; i++) {
+        uint32_t instrument = publisher->candles.changed[i];
+        twi_candles_flush(&publisher->candles, instrument, wanted_candles(publisher, instrument));
+    }
+    publisher->candles.changed_count = 0;
 }
 
 /* ---- events ---- */
@@ -192,6 +257,7 @@ static void on_event(twi_publisher *publisher, const tw_event *event, int64_t pu
     switch (event->kind) {
     case TW_EVENT_TRADE:
         publish(publisher, twi_topic(event->instrument, TWI_SLOT_TRADE), event, 1, publish_ns);
+        twi_candles_trade(&publisher->candles, event);
         break;
     case TW_EVENT_QUOTE:
         twi_market_quote(&publisher->market, event);
@@ -234,14 +300,26 @@ static uint32_t read_ring(twi_publisher *publisher)
     if (count == 0 && lost == 0)
         return 0;
     int64_t now_ns = publisher->config.realtime_ns(publisher->config.realtime_owner);
+    publisher->publish_ns = now_ns;
     if (TWI_UNLIKELY(lost != 0))
         on_lapped(publisher, lost, now_ns);
     for (size_t i = 0; i < count; i++) {
         on_event(publisher, &publisher->batch[i], now_ns);
         twi_histogram_record(publisher->config.published_latency, now_ns - publisher->batch[i].recv_ns);
     }
+    flush_candles(publisher);
     twi_counter_add(publisher->config.counters, TWI_COUNTER_RING_EVENTS, count);
     return (uint32_t)count;
+}
+
+/* Candles whose interval has ended. */
+static uint32_t close_candles(twi_publisher *publisher, uint32_t events)
+{
+    if (events == 0 && publisher->candles.next_due_ns == INT64_MAX)
+        return 0;
+    if (events == 0)
+        publisher->publish_ns = publisher->config.realtime_ns(publisher->config.realtime_owner);
+    return twi_candles_clock(&publisher->candles, publisher->publish_ns);
 }
 
 /* ---- joins ---- */
@@ -266,8 +344,11 @@ static int snapshot_record(twi_publisher *publisher, uint32_t topic, int64_t now
         record->events = publisher->snapshot;
         record->event_count = twi_market_book_snapshot(&publisher->market, instrument, publisher->snapshot);
         return 1;
-    default:
+    case TWI_SLOT_TRADE:
         return 0;
+    default:
+        record->event_count = 2;
+        return twi_candles_newest(&publisher->candles, topic, single);
     }
 }
 
@@ -276,9 +357,9 @@ static void join_snapshot(twi_publisher *publisher, twi_publisher_codec *codec, 
     if (codec->snapshot_batch[topic] == publisher->batch_number)
         return; /* another join of this batch has had it written */
     codec->snapshot_batch[topic] = publisher->batch_number;
-    tw_event single;
+    tw_event single[2];
     tw_record record;
-    if (!snapshot_record(publisher, topic, now_ns, &single, &record))
+    if (!snapshot_record(publisher, topic, now_ns, single, &record))
         return;
     append_frame(publisher, codec, &record, topic | TWI_TOPIC_SNAPSHOT);
     twi_counter_add(publisher->config.counters, TWI_COUNTER_SNAPSHOTS, 1);
@@ -394,6 +475,7 @@ uint32_t twi_publisher_step(twi_publisher *publisher)
 {
     uint32_t work = handle_joins(publisher);
     uint32_t events = read_ring(publisher);
+    events += close_candles(publisher, events);
     if (events > 0)
         for (uint32_t i = 0; i < publisher->config.codec_count; i++)
             twi_wire_log_publish(&publisher->codecs[i].log);
@@ -403,4 +485,9 @@ uint32_t twi_publisher_step(twi_publisher *publisher)
 int twi_publisher_pending(const twi_publisher *publisher)
 {
     return joins_waiting(publisher) || tw_ring_reader_lag(publisher->config.reader) > 0;
+}
+
+int64_t twi_publisher_due_ns(const twi_publisher *publisher)
+{
+    return publisher->candles.next_due_ns;
 }

@@ -9,6 +9,7 @@
 #ifndef TWI_PUBLISHER_H
 #define TWI_PUBLISHER_H
 
+#include "engine/fanout/candles.h"
 #include "engine/fanout/join.h"
 #include "engine/fanout/market.h"
 #include "engine/fanout/topics.h"
@@ -39,6 +40,8 @@ typedef struct twi_publisher_config {
     uint32_t book_depth_max;
     size_t log_bytes, log_index_slots; /* of each codec's log */
     uint64_t snapshot_bytes_max;       /* of the snapshots that one step writes, one join more or less; 0: no limit */
+    uint32_t candle_history;           /* closed candles kept per interval */
+    int64_t candle_close_delay_ns;     /* from an interval's end until the clock closes its candle */
     twi_cells *counters;
     twi_histogram *published_latency;    /* stage RING_TO_PUBLISHED */
     int64_t (*realtime_ns)(void *owner); /* Unix time for publish_ns; virtual in tests */
@@ -50,6 +53,8 @@ typedef struct twi_publisher {
     const tw_symbols *symbols;
     twi_publisher_codec codecs[TWI_CODECS_MAX];
     twi_market market;
+    twi_candles candles;
+    int64_t publish_ns;  /* of the messages that are being made */
     uint64_t *topic_seq; /* [topic] last sequence number given */
     uint32_t topic_count;
     tw_event *group;      /* the LEVEL group that is being collected */
@@ -76,5 +81,7 @@ void twi_publisher_add_link(twi_publisher *publisher, twi_join_link *link);
 uint32_t twi_publisher_step(twi_publisher *publisher);
 /* Is there anything to do? Used before going to sleep. */
 int twi_publisher_pending(const twi_publisher *publisher);
+/* When it has to step again even if nothing comes (Unix time): candles close by the clock. INT64_MAX: never. */
+int64_t twi_publisher_due_ns(const twi_publisher *publisher);
 
 #endif

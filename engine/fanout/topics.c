@@ -6,12 +6,6 @@
 static const char *const slot_names[TWI_SLOT_COUNT] = {
     "trade", "quote", "book", "status", "candle.1s", "candle.1m", "candle.5m", "candle.15m", "candle.1h", "candle.1d",
 };
-static const uint32_t interval_seconds[TWI_CANDLE_INTERVALS] = {1, 60, 300, 900, 3600, 86400};
-
-uint32_t twi_candle_interval_s(uint32_t index)
-{
-    return index < TWI_CANDLE_INTERVALS ? interval_seconds[index] : 0;
-}
 
 int twi_slot_parse(const char *text, size_t len)
 {

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/candle/candle.h"
 #include "tickwire/event.h"
 
 enum {
@@ -17,8 +18,7 @@ enum {
     TWI_SLOT_BOOK = 2,
     TWI_SLOT_STATUS = 3,
     TWI_SLOT_CANDLE = 4, /* .. + TWI_CANDLE_INTERVALS - 1 */
-    TWI_CANDLE_INTERVALS = 6,
-    TWI_SLOT_COUNT = TWI_SLOT_CANDLE + TWI_CANDLE_INTERVALS,
+    TWI_SLOT_COUNT = TWI_SLOT_CANDLE + (int)TWI_CANDLE_INTERVALS,
     TWI_TOPIC_SLOTS = 16
 };
 
@@ -37,8 +37,6 @@ static inline uint32_t twi_topic_slot(uint32_t topic)
     return topic % TWI_TOPIC_SLOTS;
 }
 
-/* Seconds of candle interval `index` (1s 1m 5m 15m 1h 1d); 0 beyond. */
-uint32_t twi_candle_interval_s(uint32_t index);
 /* "trade", ..., "candle.1m": the slot, or -1 if there is no such channel. */
 int twi_slot_parse(const char *text, size_t len);
 /* The channel's text as in the protocol; static storage. */

@@ -127,9 +127,9 @@ static uint32_t turn(twi_runtime *runtime, int feeding, int64_t patience_ns)
         if (done == 0)
             break;
     }
-    int64_t wait_until_ns = 0;
+    int64_t wait_until_ns = 0, due_ns = twi_publisher_due_ns(publisher);
     if (runtime->settings->engine.idle == TWI_IDLE_BLOCK && work == 0 && !twi_publisher_pending(publisher)) {
-        int64_t wait_ns = wait_for(next_ns, patience_ns);
+        int64_t wait_ns = wait_for(due_ns < next_ns ? due_ns : next_ns, patience_ns);
         wait_until_ns = wait_ns > 0 ? twi_monotonic_ns() + wait_ns : 0;
     }
     work += twi_shard_step(seat->shard, wait_until_ns);

@@ -95,7 +95,7 @@ typedef struct tw_event {
     int8_t price_exponent;
     int8_t amount_exponent;
     int64_t venue_ns; /* the venue's own time of the event; CANDLE: its open time */
-    int64_t recv_ns;  /* when the engine had the bytes; CANDLE: time of its last trade */
+    int64_t recv_ns;  /* when the engine had the bytes; CANDLE: of its last trade */
     union {
         struct {
             int64_t price, amount;

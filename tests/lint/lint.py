@@ -22,7 +22,7 @@ GENERATED = re.compile(r"_generated\.h$")
 
 # Which folder may include from which. The longest matching prefix of a path is its layer.
 LEAVES = ["include", "engine/base"]
-MIDDLE = ["engine/ring", "engine/stats", "engine/proto", "engine/loop", "engine/book"]
+MIDDLE = ["engine/ring", "engine/stats", "engine/proto", "engine/loop", "engine/book", "engine/candle"]
 ENGINE = LEAVES + MIDDLE + ["engine/fanout", "engine/http"]
 LAYERS = {
     "include": ["include"],

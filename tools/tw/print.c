@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/base/interval.h"
 #include "engine/base/trade_id.h"
 #include "tickwire/decimal.h"
 #include "tools/tw/cli.h"
@@ -67,6 +68,11 @@ static void print_candle(FILE *out, const tw_event *events, uint32_t count)
 {
     const int64_t prices[] = {events->u.candle.open, events->u.candle.high, events->u.candle.low,
                               events->u.candle.close};
+    if (count > 1) {
+        char interval[TWI_INTERVAL_BYTES_MAX];
+        size_t len = twi_interval_format(events[1].u.candle_tail.interval_ns, interval);
+        fprintf(out, "%-3.*s ", (int)len, interval);
+    }
     for (size_t i = 0; i < sizeof(prices) / sizeof(prices[0]); i++) {
         fputs(i == 0 ? "" : " ", out);
         print_decimal(out, prices[i], events->price_exponent);
