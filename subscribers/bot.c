@@ -216,6 +216,13 @@ static bool workers_start(conductor *c)
     return true;
 }
 
+/* For a program that samples something else at the same moments. */
+static void phase_say(const conductor *c, const char *phase)
+{
+    if (c->run.options.phases)
+        fprintf(stderr, "phase %s %" PRId64 "\n", phase, twi_realtime_ns());
+}
+
 static void phase_set(conductor *c, bot_phase phase)
 {
     atomic_store_explicit(&c->run.phase, phase, memory_order_release);
@@ -229,7 +236,9 @@ static uint32_t conduct(conductor *c)
         wait_for(c, "warming up", c->run.options.warmup_ns);
         getrusage(RUSAGE_SELF, &c->usage_begin);
         phase_set(c, BOT_MEASURING);
+        phase_say(c, "measuring");
         wait_for(c, "measuring", c->run.options.duration_ns);
+        phase_say(c, "measured");
         getrusage(RUSAGE_SELF, &c->usage_end);
     }
     c->memory_bytes = memory_bytes();

@@ -42,7 +42,7 @@ typedef struct bot_options {
     uint32_t dump_count;
     uint8_t decode;         /* tw_client_decode */
     bool latency_from_recv; /* from recv_ns, not publish_ns */
-    bool json, live, idle, raw, by_url, last_receiver, allow_loss, no_reconnect, spin;
+    bool json, buckets, phases, live, idle, raw, by_url, last_receiver, allow_loss, no_reconnect, spin;
 } bot_options;
 
 /* 0: go on; else the exit code plus one (1: help was printed). */

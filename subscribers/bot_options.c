@@ -54,6 +54,8 @@ static const char help[] =
     "  --latency FROM        publish: since the engine framed it; recv: since it had it from the venue   [publish]\n"
     "  --last-receiver       also how long until the last connection had each message (one thread)\n"
     "  --json                one JSON object instead of tables\n"
+    "  --buckets             with --json: also the whole histogram, as [[ns, count], ...], to be added to others\n"
+    "  --phases              says on stderr when measuring begins and ends: 'phase measuring UNIX_NS'\n"
     "  --hgrm FILE           latencies in us as HdrHistogram percentile text\n"
     "  --live                a line of figures every second, also without a terminal\n"
     "  --dump FILE           payloads of the first connection, one per line (JSON)\n"
@@ -101,6 +103,8 @@ enum {
     OPT_LATENCY,
     OPT_LAST_RECEIVER,
     OPT_JSON,
+    OPT_BUCKETS,
+    OPT_PHASES,
     OPT_HGRM,
     OPT_LIVE,
     OPT_DUMP,
@@ -138,6 +142,8 @@ static const struct option long_options[] = {{"url", required_argument, NULL, OP
                                              {"latency", required_argument, NULL, OPT_LATENCY},
                                              {"last-receiver", no_argument, NULL, OPT_LAST_RECEIVER},
                                              {"json", no_argument, NULL, OPT_JSON},
+                                             {"buckets", no_argument, NULL, OPT_BUCKETS},
+                                             {"phases", no_argument, NULL, OPT_PHASES},
                                              {"hgrm", required_argument, NULL, OPT_HGRM},
                                              {"live", no_argument, NULL, OPT_LIVE},
                                              {"dump", required_argument, NULL, OPT_DUMP},
@@ -261,6 +267,12 @@ static void flag_set(bot_options *o, int key)
     case OPT_JSON:
         o->json = true;
         break;
+    case OPT_BUCKETS:
+        o->buckets = true;
+        break;
+    case OPT_PHASES:
+        o->phases = true;
+        break;
     case OPT_LIVE:
         o->live = true;
         break;
@@ -360,6 +372,8 @@ static const char *combination_wrong(bot_options *o)
         return "--cores names fewer cores than there are --threads";
     if (o->dump && strcmp(o->codec, "json") != 0)
         return "--dump writes lines of JSON: not with --codec flatbuffers";
+    if (o->buckets && !o->json)
+        return "--buckets belongs to --json";
     if (o->slow_count > o->connection_count)
         return "more --slow connections than connections";
     if (o->slow_count == 0 && (o->stall_after_ns >= 0 || o->read_delay_ns > 0))

@@ -241,6 +241,22 @@ static void json_latency(FILE *out, const char *key, const twi_histogram *histog
     fprintf(out, ",\"max\":%.3f}", (double)twi_histogram_max(histogram) / NS_PER_US);
 }
 
+/* Every bucket that is not empty, by the middle of the values that it stands for. */
+static void json_buckets(FILE *out, const twi_histogram *histogram)
+{
+    bool first = true;
+    fputs(",\"latency_buckets_ns\":[", out);
+    for (uint32_t i = 0; i < histogram->bucket_count; i++) {
+        uint64_t count = atomic_load_explicit(&histogram->buckets[i], memory_order_relaxed);
+        if (count == 0)
+            continue;
+        int64_t low_ns = twi_histogram_bucket_low(histogram, i), high_ns = twi_histogram_bucket_high(histogram, i);
+        fprintf(out, "%s[%" PRId64 ",%" PRIu64 "]", first ? "" : ",", low_ns + (high_ns - low_ns) / 2, count);
+        first = false;
+    }
+    fputc(']', out);
+}
+
 static void json_order(FILE *out, const tw_client_stats *stats)
 {
     fprintf(out,
@@ -276,6 +292,8 @@ void bot_report_json(const bot_report *report, FILE *out)
             sum->untimed, sum->negative);
     fprintf(out, ",\"latency_from\":\"%s\"", options->latency_from_recv ? "recv" : "publish");
     json_latency(out, "latency_us", report->latency);
+    if (options->buckets)
+        json_buckets(out, report->latency);
     if (options->last_receiver) {
         json_latency(out, "first_receiver_us", report->first);
         json_latency(out, "last_receiver_us", report->last);

@@ -160,6 +160,14 @@ static const twi_config_key logging_keys[] = {
         .reason = "text for people, json (one object per line) for log collectors."),
 };
 
+static const twi_config_key test_keys[] = {
+    KEY("stall", TWI_CONFIG_DURATION, test, stall_ns, .initial = "0s", .min = 0, .max = 10 * SECOND,
+        .reason = "The loop that serves subscribers rests so long once per stall_interval. A measurement that is worth "
+                  "anything shows it at its full size. 0s: never."),
+    KEY("stall_interval", TWI_CONFIG_DURATION, test, stall_interval_ns, .initial = "1s", .min = SECOND / 100,
+        .max = HOUR, .reason = "From the beginning of one stall to that of the next."),
+};
+
 static const twi_config_key feed_keys[] = {
     KEY("type", TWI_CONFIG_ENUM, feed, type, .initial = "sim", .choices = "sim|replay|venue",
         .reason = "sim makes a market up, replay plays a recording, venue connects to an exchange."),
@@ -224,6 +232,7 @@ static const twi_config_section sections[] = {
     SECTION(candles, "Open, high, low, close and volume, made from the trades.", candles_keys),
     SECTION(auth, "Who may connect.", auth_keys),
     SECTION(logging, "Messages of the engine about itself.", logging_keys),
+    SECTION(test, "Faults made on purpose, to test what measures. Leave them alone otherwise.", test_keys),
 };
 
 _Static_assert(offsetof(twi_settings, feed_count) - offsetof(twi_settings, feeds) == offsetof(twi_config_tables, count),
@@ -298,6 +307,8 @@ static void check_settings(const void *filled, twi_config *config)
         twi_config_fault(config, "stream", -1, "heartbeat", "is not a whole number of seconds");
     if (settings->engine.pin_cpus.count > TWI_THREAD_COUNT_MAX + 2)
         twi_config_fault(config, "engine", -1, "pin_cpus", "names more CPUs than there can be threads");
+    if (settings->test.stall_ns >= settings->test.stall_interval_ns)
+        twi_config_fault(config, "test", -1, "stall", "is not shorter than test.stall_interval");
     int64_t instruments = 0;
     for (uint32_t i = 0; i < settings->feed_count; i++) {
         check_feed(&settings->feeds[i], (int32_t)i, config);

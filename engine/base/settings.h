@@ -91,6 +91,12 @@ typedef struct twi_settings_logging {
     int format; /* twi_log_format */
 } twi_settings_logging;
 
+/* Faults that are made on purpose, to test what measures. */
+typedef struct twi_settings_test {
+    int64_t stall_ns; /* 0: none */
+    int64_t stall_interval_ns;
+} twi_settings_test;
+
 typedef struct twi_settings_feed {
     int type;             /* twi_feed_type */
     const char *exchange; /* sim: the name it uses; venue: which one */
@@ -123,6 +129,7 @@ typedef struct twi_settings {
     twi_settings_stream stream;
     twi_settings_auth auth;
     twi_settings_logging logging;
+    twi_settings_test test;
     const twi_settings_feed *feeds;
     uint32_t feed_count;
 } twi_settings;

@@ -11,6 +11,7 @@
 #include "engine/http/service.h"
 #include "engine/runtime/nap.h"
 #include "engine/runtime/runtime.h"
+#include "engine/runtime/stall.h"
 #include "engine/stats/counters.h"
 
 enum { TWI_RUNTIME_ERROR_MAX = 512 };
@@ -21,6 +22,7 @@ typedef struct twi_shard_seat {
     twi_join_link link;
     twi_http_service http;
     twi_cells *cells;
+    twi_stall stall;
     uint32_t index;
     twi_runtime *runtime;
     pthread_t thread; /* if it has one: opens, turns and closes the loop, which belongs to one thread (io_uring) */

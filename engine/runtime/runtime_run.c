@@ -120,6 +120,7 @@ static uint32_t turn(twi_runtime *runtime, int feeding, int64_t patience_ns)
     twi_publisher *publisher = runtime->publisher;
     twi_shard_seat *seat = &runtime->seats[0];
     int64_t next_ns = INT64_MAX;
+    twi_stall_step(&seat->stall, &runtime->settings->test);
     uint32_t work = feeding ? (uint32_t)step_feeds(runtime, &next_ns) : 0;
     for (uint32_t i = 0; i < PUBLISH_TURNS_MAX; i++) {
         uint32_t done = step_publisher(runtime);
@@ -244,6 +245,7 @@ static void turn_shard(twi_shard_seat *seat)
         }
         if (patience_ns != 0 && (twi_shard_client_count(seat->shard) == 0 || twi_monotonic_ns() >= patience_ns))
             return;
+        twi_stall_step(&seat->stall, &runtime->settings->test);
         if (twi_shard_step(seat->shard, blocks ? twi_monotonic_ns() + LOOK_AT_STOP_NS : 0) == 0 && !blocks)
             idle(runtime, 0);
     }
