@@ -5,6 +5,7 @@
 #             than x is (S - x) / T: 15 % are late at all; p90 is S - 0.10 T = 20 ms, p99 is S - 0.01 T = 56 ms, the most
 #             is S. A measurement that starts its clock when the engine gets to the message (--latency publish) sees
 #             nothing of it. What the machine adds is allowed for: the same without the rest is measured and taken off.
+set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 
 latency() { # FROM: p90 and p99 in us, as shell variables

@@ -1,0 +1,1 @@
+"""harness - the parts of bench/run_iterations: scenarios, servers, measuring, statistics, pictures, report."""
