@@ -28,11 +28,6 @@ struct tw_engine {
     void *log_owner;
 };
 
-void tw_engine_options_init(tw_engine_options *options)
-{
-    *options = (tw_engine_options){.size = sizeof *options, .parts = TW_ENGINE_FEEDS | TW_ENGINE_SERVER};
-}
-
 TWI_PRINTF(4, 5)
 static tw_status refuse(char *error, size_t error_cap, tw_status status, const char *format, ...)
 {
@@ -41,6 +36,26 @@ static tw_status refuse(char *error, size_t error_cap, tw_status status, const c
     vsnprintf(error, error_cap, format, args);
     va_end(args);
     return status;
+}
+
+void tw_engine_options_init(tw_engine_options *options, size_t size)
+{
+    tw_engine_options initial = {.size = size, .parts = TW_ENGINE_FEEDS | TW_ENGINE_SERVER};
+    memcpy(options, &initial, size < sizeof initial ? size : sizeof initial);
+}
+
+/* The caller's options as this library knows them: members that an older caller has not heard of are 0. */
+static tw_status take_options(const tw_engine_options *given, tw_engine_options *options, char *error, size_t error_cap)
+{
+    enum { SIZE_FIRST_VERSION = offsetof(tw_engine_options, log_owner) + sizeof(void *) };
+    *options = (tw_engine_options){0};
+    if (given->size < SIZE_FIRST_VERSION || given->size > sizeof *options)
+        return refuse(error, error_cap, TW_BAD_ARGUMENT,
+                      "options.size is %zu, this library knows %d to %zu: call tw_engine_options_init(&options, sizeof "
+                      "options), and do not compile with a newer tickwire/engine.h than the library",
+                      given->size, SIZE_FIRST_VERSION, sizeof *options);
+    memcpy(options, given, given->size);
+    return TW_OK;
 }
 
 /* ---- open ---- */
@@ -149,10 +164,6 @@ static tw_status load_config(tw_engine *engine, const tw_engine_options *options
 static tw_status check_options(const tw_engine_options *options, char *error, size_t error_cap)
 {
     enum { PARTS = TW_ENGINE_FEEDS | TW_ENGINE_SERVER };
-    if (options->size != sizeof *options)
-        return refuse(error, error_cap, TW_BAD_ARGUMENT,
-                      "options.size is %zu: call tw_engine_options_init() first, with the header of this library",
-                      options->size);
     if (options->config_path != NULL && options->config_text != NULL)
         return refuse(error, error_cap, TW_BAD_ARGUMENT,
                       "config_path and config_text are both given: give one of them");
@@ -226,14 +237,18 @@ static void engine_free(tw_engine *engine)
     free(engine);
 }
 
-tw_status tw_engine_open(const tw_engine_options *options, tw_engine **out, char *error, size_t error_cap)
+tw_status tw_engine_open(const tw_engine_options *given, tw_engine **out, char *error, size_t error_cap)
 {
     char unwanted[1];
     if (error == NULL || error_cap == 0)
         error = unwanted, error_cap = sizeof unwanted;
     error[0] = '\0';
     *out = NULL;
-    tw_status status = check_options(options, error, error_cap);
+    tw_engine_options known;
+    const tw_engine_options *options = &known;
+    tw_status status = take_options(given, &known, error, error_cap);
+    if (status == TW_OK)
+        status = check_options(options, error, error_cap);
     if (status != TW_OK)
         return status;
     tw_engine *engine = calloc(1, sizeof *engine);

@@ -45,8 +45,8 @@ typedef struct tw_codec_ops {
                         uint32_t *event_count, tw_record *record);
 } tw_codec_ops;
 
-extern TW_API const tw_codec_ops tw_codec_json;
-extern TW_API const tw_codec_ops tw_codec_flatbuffers;
+extern TW_API const tw_codec_ops tw_codec_json;        /* text messages with ccxt's names, one object each */
+extern TW_API const tw_codec_ops tw_codec_flatbuffers; /* binary messages by market.fbs */
 
 #ifdef __cplusplus
 }

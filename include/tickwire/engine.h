@@ -19,7 +19,7 @@
  * Times:     nanoseconds; _ns alone is Unix time or a duration, as said.
  *
  *     tw_engine_options options;
- *     tw_engine_options_init(&options);
+ *     tw_engine_options_init(&options, sizeof options);
  *     options.parts = TW_ENGINE_SERVER;                                       (WebSocket without feeds)
  *     options.config_text = "listen.port = 9001";
  *     tw_engine *engine;
@@ -98,8 +98,9 @@ typedef struct tw_engine_options {
     void *log_owner;
 } tw_engine_options;
 
-/* Everything 0 or NULL but size and parts. */
-TW_API void tw_engine_options_init(tw_engine_options *options);
+/* Everything 0 or NULL but size and parts. size: sizeof of the struct as your program was compiled with it, so that an
+ * older program and a newer library agree. */
+TW_API void tw_engine_options_init(tw_engine_options *options, size_t size);
 
 /* Reads the configuration, reserves the memory, opens feeds, listens. TW_BAD_ARGUMENT: options that contradict each
  * other; TW_BAD_CONFIG, TW_IO: the configuration, one line per fault; TW_UNAVAILABLE: address in use, no such loop, no

@@ -30,10 +30,12 @@ typedef struct tw_sink {
     void *owner;
 } tw_sink;
 
+/* The event to fill in, zeroed, never NULL; nobody sees it before commit. A claim without commit is given again. */
 static inline tw_event *tw_sink_claim(tw_sink *sink)
 {
     return sink->claim(sink->owner);
 }
+/* Publishes what claim() gave. */
 static inline void tw_sink_commit(tw_sink *sink)
 {
     sink->commit(sink->owner);
@@ -210,10 +212,10 @@ typedef struct tw_feed_ops {
     tw_status (*markets_parse)(const uint8_t *body, size_t body_len, tw_market_fn fn, void *owner);
 } tw_feed_ops;
 
-/* The venues that are compiled in: by name, by number (0 ..), by a stream URL as recordings name it. NULL: none. */
+/* The venue of that name among those that are compiled in; NULL: none. Static, any thread. */
 TW_API const tw_feed_ops *tw_feed_find(const char *name, size_t name_len);
-TW_API const tw_feed_ops *tw_feed_at(uint32_t index);
-TW_API const tw_feed_ops *tw_feed_detect(const char *url);
+TW_API const tw_feed_ops *tw_feed_at(uint32_t index);      /* by number from 0; NULL after the last */
+TW_API const tw_feed_ops *tw_feed_detect(const char *url); /* by a stream URL as recordings name it; NULL: none */
 /* For recordings that name no URL: by the shape of a message. */
 TW_API const tw_feed_ops *tw_feed_detect_message(const uint8_t *msg, size_t msg_len);
 

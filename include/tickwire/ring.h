@@ -44,8 +44,8 @@ TW_API tw_event *tw_ring_claim(tw_ring *ring);
 TW_API void tw_ring_commit(tw_ring *ring);         /* publishes what claim() gave */
 TW_API tw_sink tw_ring_sink(tw_ring *ring);        /* claim and commit in the form that feeds want; valid until close */
 TW_API uint64_t tw_ring_head(const tw_ring *ring); /* sequence number of the next event */
-TW_API uint64_t tw_ring_epoch(const tw_ring *ring);
-TW_API tw_symbols *tw_ring_symbols(tw_ring *ring);
+TW_API uint64_t tw_ring_epoch(const tw_ring *ring);           /* differs for every ring ever opened; never 0 */
+TW_API tw_symbols *tw_ring_symbols(tw_ring *ring);            /* the instrument table; only the producer adds to it */
 TW_API void tw_ring_heartbeat(tw_ring *ring, int64_t now_ns); /* at least once a second, so that readers see it alive */
 TW_API int tw_ring_huge_pages(const tw_ring *ring);           /* 1 if the mapping really is on huge pages */
 /* Wakes readers that sleep in tw_ring_wait(); cheap when none sleeps. Call once per batch. */
@@ -56,6 +56,7 @@ TW_API TW_MUST_USE tw_status tw_ring_reader_open(tw_ring *ring, tw_ring_reader *
 /* A reader in any process of the same user (or group, by mode), starting at the next event to come.
  * TW_UNAVAILABLE: no such ring, no permission, other layout version; the text says which. */
 TW_API TW_MUST_USE tw_status tw_ring_attach(const char *name, tw_ring_reader **reader, char *error, size_t error_cap);
+/* Unmaps the ring; NULL is harmless. */
 TW_API void tw_ring_reader_close(tw_ring_reader *reader);
 
 /* Copies up to `cap` events in order into out; returns how many. *lost is increased by the exact number of events
@@ -65,7 +66,9 @@ TW_API void tw_ring_reader_close(tw_ring_reader *reader);
 TW_API size_t tw_ring_read(tw_ring_reader *reader, tw_event *out, size_t cap, uint64_t *lost);
 TW_API uint64_t tw_ring_reader_position(const tw_ring_reader *reader); /* sequence number of the next event to read */
 TW_API uint64_t tw_ring_reader_lag(const tw_ring_reader *reader);      /* events published and not read yet */
+/* The producer's instrument table, read-only; lives as long as the reader. */
 TW_API const tw_symbols *tw_ring_reader_symbols(const tw_ring_reader *reader);
+/* That of the ring that was opened or attached: another one means that the producer started anew. */
 TW_API uint64_t tw_ring_reader_epoch(const tw_ring_reader *reader);
 /* Sleeps until there is something to read or timeout_ns passed. TW_OK, TW_TIMEOUT, or TW_CLOSED: the producer ended and
  * everything is read. A killed producer says nothing: see tw_ring_reader_producer_dead(). */

@@ -211,14 +211,15 @@ TW_API uint32_t tw_client_pool_poll(tw_client_pool *pool, int64_t timeout_ns);
 /* Any thread: ends the sleep of the current or the next poll. */
 TW_API void tw_client_pool_wake(tw_client_pool *pool);
 
-TW_API const char *tw_client_pool_loop_name(const tw_client_pool *pool);
+TW_API const char *tw_client_pool_loop_name(const tw_client_pool *pool);   /* "io_uring", "epoll", "kqueue" */
 TW_API const char *tw_client_pool_loop_reason(const tw_client_pool *pool); /* why that one, and what is active */
+/* Sums over all clients since the pool was opened, those that were closed included. */
 TW_API void tw_client_pool_stats(const tw_client_pool *pool, tw_client_stats *stats);
 /* Errors by name ("BadSymbol", "malformed", "close_4002", "refused"), index from 0; NULL after the last. */
 TW_API const char *tw_client_pool_error(const tw_client_pool *pool, uint32_t index, uint64_t *count);
-TW_API uint32_t tw_client_pool_topic_count(const tw_client_pool *pool);
+TW_API uint32_t tw_client_pool_topic_count(const tw_client_pool *pool);                  /* met so far */
 TW_API const tw_topic *tw_client_pool_topic(const tw_client_pool *pool, uint32_t topic); /* NULL: no such index */
-TW_API const tw_symbols *tw_client_pool_symbols(const tw_client_pool *pool);
+TW_API const tw_symbols *tw_client_pool_symbols(const tw_client_pool *pool); /* what tw_event.instrument means here */
 TW_API uint32_t tw_client_pool_count(const tw_client_pool *pool, tw_client_state state); /* clients in that state */
 
 /* Adds a connection; it is dialed by the next polls. TW_FULL: client_count_max; TW_BAD_ARGUMENT: the URL or a list;
@@ -227,13 +228,14 @@ TW_API TW_MUST_USE tw_status tw_client_open(tw_client_pool *pool, const tw_clien
                                             char *error, size_t error_cap);
 /* Sends a close frame and ends the connection; the client reports TW_CLIENT_CLOSED and is not dialed again. */
 TW_API void tw_client_close(tw_client *client);
-TW_API tw_client_state tw_client_get_state(const tw_client *client);
-TW_API uint32_t tw_client_index(const tw_client *client); /* from 0, in the order of tw_client_open() */
-TW_API uint64_t tw_client_message_count(const tw_client *client);
+TW_API tw_client_state tw_client_get_state(const tw_client *client); /* as on_state said last */
+TW_API uint32_t tw_client_index(const tw_client *client);            /* from 0, in the order of tw_client_open() */
+TW_API uint64_t tw_client_message_count(const tw_client *client);    /* data messages received, loss records included */
 
-/* Asks for more (or less), now if the connection is open, and again after each reconnect. *id, if not NULL, is that of
+/* Asks for more, now if the connection is open, and again after each reconnect. *id, if not NULL, is that of
  * the request, 0 if it has to wait for the connection. TW_FULL, TW_TOO_BIG: too much is remembered or waiting. */
 TW_API TW_MUST_USE tw_status tw_client_subscribe(tw_client *client, const tw_subscription *subscription, uint32_t *id);
+/* Asks for less, now if the connection is open; it is not asked for again after a reconnect. Lists and *id as above. */
 TW_API TW_MUST_USE tw_status tw_client_unsubscribe(tw_client *client, const char *channels, const char *symbols,
                                                    uint32_t *id);
 /* Sends one control message of your own (JSON text). TW_CLOSED: the connection is not open. */
@@ -241,7 +243,7 @@ TW_API TW_MUST_USE tw_status tw_client_send(tw_client *client, const char *text,
 
 /* Back-pressure: stops reading from the socket, goes on. For consumers that cannot keep up, and for tests. */
 TW_API void tw_client_pause(tw_client *client);
-TW_API void tw_client_resume(tw_client *client);
+TW_API void tw_client_resume(tw_client *client); /* reads again after a pause */
 
 #ifdef __cplusplus
 }

@@ -45,6 +45,7 @@ enum { TW_SYMBOLS_CAPACITY_MAX = 1 << 24 };
 /* Bytes that a table of `capacity` instruments (1 .. TW_SYMBOLS_CAPACITY_MAX) needs; about 170 per instrument.
  * The memory must be 64-byte aligned; init() clears it. The table may be copied or mapped elsewhere as it is. */
 TW_API size_t tw_symbols_size(uint32_t capacity);
+/* Makes an empty table of the memory that tw_symbols_size() asked for. */
 TW_API tw_symbols *tw_symbols_init(void *memory, uint32_t capacity);
 
 /* Finds or appends. TW_FULL: table full; TW_TOO_BIG: a name is too long; TW_BAD_ARGUMENT: a name is empty, is not UTF-8
@@ -58,7 +59,7 @@ TW_API TW_MUST_USE tw_status tw_symbols_intern(tw_symbols *symbols, const char *
  * venue id that was there first. Any thread, also while the writer appends. */
 TW_API uint32_t tw_symbols_find(const tw_symbols *symbols, const char *exchange, size_t exchange_len,
                                 const char *symbol, size_t symbol_len);
-TW_API uint32_t tw_symbols_count(const tw_symbols *symbols);
+TW_API uint32_t tw_symbols_count(const tw_symbols *symbols); /* instruments so far; any thread */
 /* NULL if the index is not in the table. Points into the table. */
 TW_API const tw_instrument *tw_symbols_get(const tw_symbols *symbols, uint32_t instrument);
 

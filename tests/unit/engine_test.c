@@ -29,7 +29,7 @@ static tw_engine_options options_with(const char **settings, uint32_t parts, uin
                                       const char *loop)
 {
     tw_engine_options options;
-    tw_engine_options_init(&options);
+    tw_engine_options_init(&options, sizeof options);
     memcpy(settings, small, sizeof small);
     settings[SMALL] = threads;
     settings[SMALL + 1] = loop;

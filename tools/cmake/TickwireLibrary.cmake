@@ -1,7 +1,62 @@
 # TickwireLibrary.cmake - libtickwire, shared and static, of the objects of every subsystem's library.
 # An embedding program brings its own allocator: jemalloc is linked to the engine's programs only.
 
-# tw_public_library(): targets tickwire (shared) and tickwire_static, both in build/PRESET/lib.
+# tw_external_libraries(): TICKWIRE_EXTERNAL (linker names) and TICKWIRE_EXTERNAL_FOLDERS, what the static library needs.
+function(tw_external_libraries)
+  set(names "")
+  set(folders "")
+  foreach(library ${TICKWIRE_LIBRARIES})
+    get_target_property(links ${library} INTERFACE_LINK_LIBRARIES)
+    foreach(link ${links})
+      if(link MATCHES "^(tw_|links-NOTFOUND)")
+        continue()
+      elseif(link STREQUAL "ZLIB::ZLIB")
+        list(APPEND names z)
+      elseif(link STREQUAL "Threads::Threads")
+        list(APPEND names pthread)
+      elseif(link STREQUAL "OpenSSL::SSL")
+        list(APPEND names ssl crypto)
+        get_filename_component(folder "${OPENSSL_SSL_LIBRARY}" DIRECTORY)
+        list(APPEND folders ${folder})
+      elseif(link STREQUAL "OpenSSL::Crypto")
+        list(APPEND names crypto)
+      elseif(link STREQUAL "CURL::libcurl")
+        list(APPEND names curl)
+      elseif(link MATCHES "^PkgConfig::(.*)$")
+        list(APPEND names ${${CMAKE_MATCH_1}_LIBRARIES})
+        list(APPEND folders ${${CMAKE_MATCH_1}_LIBRARY_DIRS})
+      elseif(link MATCHES "^[a-z0-9_+]+$")
+        list(APPEND names ${link})
+      else()
+        message(FATAL_ERROR "${library} links ${link}: say its linker name in tw_external_libraries()")
+      endif()
+    endforeach()
+  endforeach()
+  if(APPLE)
+    list(APPEND names c++)
+  else()
+    list(APPEND names stdc++)
+  endif()
+  # The last place of a name counts: who needs it stands before it.
+  list(REVERSE names)
+  list(REMOVE_DUPLICATES names)
+  list(REVERSE names)
+  list(REMOVE_DUPLICATES folders)
+  list(REMOVE_ITEM folders "" ${CMAKE_C_IMPLICIT_LINK_DIRECTORIES})
+  set(TICKWIRE_EXTERNAL ${names} PARENT_SCOPE)
+  set(TICKWIRE_EXTERNAL_FOLDERS ${folders} PARENT_SCOPE)
+endfunction()
+
+# One object with all of them, in which hidden names are local: an archive cannot hide names otherwise.
+function(tw_join_objects joined)
+  add_custom_command(OUTPUT ${joined}
+    COMMAND ${CMAKE_LINKER} -r -o ${joined} ${ARGN}
+    COMMAND ${CMAKE_OBJCOPY} --localize-hidden ${joined}
+    DEPENDS ${ARGN} COMMAND_EXPAND_LISTS VERBATIM COMMENT "Joining the objects of libtickwire.a")
+endfunction()
+
+# tw_public_library(): targets tickwire (shared) and tickwire_static, both in build/PRESET/lib, and their names for
+# programs that are built with Tickwire as a subproject.
 function(tw_public_library)
   set(objects "")
   set(libraries "")
@@ -14,13 +69,25 @@ function(tw_public_library)
   endforeach()
   list(REVERSE libraries)
   add_library(tickwire SHARED ${objects})
-  add_library(tickwire_static STATIC ${objects})
   # The subsystems' libraries add nothing to the objects but what those need from outside.
   target_link_libraries(tickwire PRIVATE ${libraries})
+  if(NOT APPLE AND CMAKE_OBJCOPY AND NOT TICKWIRE_SANITIZE)
+    tw_join_objects(${CMAKE_BINARY_DIR}/tickwire_joined.o ${objects})
+    add_library(tickwire_static STATIC ${CMAKE_BINARY_DIR}/tickwire_joined.o)
+  else()
+    add_library(tickwire_static STATIC ${objects})
+  endif()
+  tw_external_libraries()
+  target_link_libraries(tickwire_static INTERFACE ${TICKWIRE_EXTERNAL})
   set_target_properties(tickwire tickwire_static PROPERTIES
     OUTPUT_NAME tickwire LINKER_LANGUAGE CXX
     LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
   set_target_properties(tickwire PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+  foreach(target tickwire tickwire_static)
+    target_include_directories(${target} INTERFACE ${CMAKE_SOURCE_DIR}/include)
+  endforeach()
+  add_library(Tickwire::tickwire ALIAS tickwire)
+  add_library(Tickwire::static ALIAS tickwire_static)
   set(exports ${CMAKE_SOURCE_DIR}/tools/cmake)
   if(APPLE)
     target_link_options(tickwire PRIVATE -Wl,-exported_symbols_list,${exports}/tickwire.exports)
