@@ -5,7 +5,7 @@
 # Compiler:  zig, from the package `ziglang` of the Python package index (clang, and the C libraries' own headers for
 #            every target). ZIG="path/to/zig" takes another one. It is kept in build/cross/, as are the objects: a second
 #            run compiles only what has changed.
-# Headers:   of OpenSSL, zlib, jansson, zstd, toml++ and liburing are the host's. All of them are the same text on every
+# Headers:   of OpenSSL, curl, zlib, jansson, zstd, toml++ and liburing are the host's. All of them are the same text on every
 #            64-bit little-endian Unix; they are copied to a folder of their own, so that no other header of the host
 #            can answer for one that the target lacks.
 # Checks:    warnings are errors, as in the build; then every internal name that some object needs must be defined by
@@ -59,7 +59,7 @@ stage_headers() {
     rm -rf "$headers.new"
     local kept=$headers
     headers=$headers.new
-    for name in openssl zlib.h zconf.h jansson.h jansson_config.h zstd.h zstd_errors.h toml++; do
+    for name in openssl curl zlib.h zconf.h jansson.h jansson_config.h zstd.h zstd_errors.h toml++; do
         copy_header "$name"
     done
     headers=$kept

@@ -6,12 +6,12 @@
 # Non-goals: other systems (it lists what is needed and fails), pinned versions, anything outside the package manager.
 set -euo pipefail
 
-run_debian=(gcc g++ cmake ninja-build pkg-config libc6-dev libssl-dev zlib1g-dev libtomlplusplus-dev libjansson-dev
+run_debian=(gcc g++ cmake ninja-build pkg-config libc6-dev libssl-dev libcurl4-openssl-dev zlib1g-dev libtomlplusplus-dev libjansson-dev
     liburing-dev libjemalloc-dev libcmocka-dev libzstd-dev)
 test_debian=(git python3 python3-pip clang libclang-rt-14-dev clang-format libflatbuffers-dev flatbuffers-compiler)
 bench_debian=(gnuplot-nox libsimdjson-dev libck-dev)
 
-run_brew=(cmake ninja pkg-config openssl@3 zlib tomlplusplus jansson jemalloc cmocka zstd)
+run_brew=(cmake ninja pkg-config openssl@3 curl zlib tomlplusplus jansson jemalloc cmocka zstd)
 test_brew=(git python3 clang-format flatbuffers)
 bench_brew=(gnuplot simdjson concurrencykit)
 

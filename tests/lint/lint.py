@@ -23,13 +23,14 @@ GENERATED = re.compile(r"_generated\.h$")
 # Which folder may include from which. The longest matching prefix of a path is its layer.
 LEAVES = ["include", "engine/base"]
 MIDDLE = ["engine/ring", "engine/stats", "engine/proto", "engine/loop", "engine/book", "engine/candle"]
-ENGINE = LEAVES + MIDDLE + ["engine/fanout", "engine/http"]
+ENGINE = LEAVES + MIDDLE + ["engine/fanout", "engine/http", "engine/connect"]
 LAYERS = {
     "include": ["include"],
     "engine/base": LEAVES,
     **{folder: LEAVES + [folder] for folder in MIDDLE},
     "engine/fanout": LEAVES + MIDDLE + ["engine/fanout"],
-    "engine/http": ENGINE,
+    "engine/http": [folder for folder in ENGINE if folder != "engine/connect"],
+    "engine/connect": LEAVES + ["engine/stats", "engine/proto", "engine/loop", "engine/connect"],
     "engine": ENGINE + ["engine", "feed", "codecs"],
     "feed": LEAVES + ["engine/proto", "engine/book", "feed"],
     "codecs": LEAVES + ["engine/proto", "codecs"],
@@ -43,6 +44,8 @@ LAYERS = {
 # A foreign interface is known to one file, so that it can be replaced there.
 SEAMS = [
     (r"<toml\+\+/", r"^engine/base/toml_seam\.cpp$"),
+    (r"<openssl/", r"^(engine/connect/tls\.c$|bench/|tests/)"),
+    (r"<curl/", r"^engine/connect/rest\.c$"),
     (r"<liburing\.h>", r"^(engine/loop/|bench/|tests/)"),
     (r"<sys/epoll\.h>", r"^(engine/loop/|bench/|tests/)"),
     (r"<sys/event\.h>", r"^(engine/loop/|tests/)"),
