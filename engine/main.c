@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/library/builtin.h"
+#include "engine/runtime/venues.h"
 
 extern char **environ;
 
@@ -97,6 +98,21 @@ static void handle_signals(void)
     sigaction(SIGPIPE, &action, NULL);
 }
 
+/* What --check-config can know of venues without a network. */
+static int venues_are_good(const twi_settings *settings, const char *path)
+{
+    char error[TEXT_MAX];
+    int good = 1;
+    for (uint32_t i = 0; i < settings->feed_count; i++) {
+        if (settings->feeds[i].type != TWI_FEED_VENUE ||
+            twi_venue_check(&settings->feeds[i], error, sizeof error) == TW_OK)
+            continue;
+        fprintf(stderr, "%s: feed %u: %s\n", path != NULL ? path : "the configuration", i + 1, error);
+        good = 0;
+    }
+    return good;
+}
+
 static int run(const twi_settings_command *command)
 {
     char text[TEXT_MAX * 8];
@@ -116,6 +132,8 @@ static int run(const twi_settings_command *command)
         fputs(text, stdout);
         return EXIT_GOOD;
     case TWI_ACTION_CHECK:
+        if (!venues_are_good(command->settings, command->path))
+            return EXIT_USAGE;
         print_memory(command->settings);
         printf("%s is good\n", command->path != NULL ? command->path : "the configuration");
         return EXIT_GOOD;

@@ -210,6 +210,38 @@ static const twi_config_key feed_keys[] = {
         .reason = "Unified symbols (BTC/USDT) or the venue's own ids."),
     KEY("channels", TWI_CONFIG_STRING_LIST, feed, channels, .initial = "trade,quote,book",
         .choices = "trade|quote|book", .only_for = "venue", .reason = "What to subscribe to at the venue."),
+    KEY("depth", TWI_CONFIG_INT, feed, depth, .initial = "0", .min = 0, .max = TWI_BOOK_DEPTH_MAX, .only_for = "venue",
+        .unit = "levels per side",
+        .reason = "Depth of the books to subscribe to, where the venue offers a choice; it must be one of its own. 0: "
+                  "its usual one."),
+    KEY("redundant", TWI_CONFIG_BOOL, feed, redundant, .initial = "false", .only_for = "venue",
+        .reason = "A second connection for every stream; the first copy of a trade or book change is taken. For "
+                  "venues whose ids and sequences are the same on every connection; others refuse it at start."),
+    KEY("stream_url", TWI_CONFIG_STRING, feed, stream_url, .initial = "", .only_for = "venue",
+        .reason = "Where to connect instead of the venue's own address: a mirror, a test net, a simulator "
+                  "(ws:// or wss://). Empty: the venue's."),
+    KEY("rest_url", TWI_CONFIG_STRING, feed, rest_url, .initial = "", .only_for = "venue",
+        .reason = "Scheme, host and port of the venue's REST, likewise (http:// or https://)."),
+    KEY("proxy", TWI_CONFIG_STRING, feed, proxy, .initial = "", .only_for = "venue",
+        .reason = "HTTP proxy to go through: http://[user:password@]host:port, or none. Empty: as HTTPS_PROXY, "
+                  "http_proxy and NO_PROXY of the environment say."),
+    KEY("ca_file", TWI_CONFIG_STRING, feed, ca_file, .initial = "", .only_for = "venue",
+        .reason = "PEM file with the certificate authorities to trust, instead of the system's. Certificates and host "
+                  "names are always checked."),
+    KEY("tls_min", TWI_CONFIG_ENUM, feed, tls_min, .initial = "1.2", .choices = "1.2|1.3", .only_for = "venue",
+        .reason = "Oldest TLS version to speak. Some venues do not offer 1.3."),
+    KEY("message_bytes_max", TWI_CONFIG_SIZE, feed, message_bytes_max, .initial = "0", .min = 0, .max = GIB,
+        .only_for = "venue",
+        .reason = "Longest message to take from the venue; a longer one ends the connection. Reserved per connection, "
+                  "used as far as needed. 0: what the venue's largest snapshots take."),
+    KEY("connect_timeout", TWI_CONFIG_DURATION, feed, connect_timeout_ns, .initial = "10s", .min = SECOND / 100,
+        .max = HOUR, .only_for = "venue", .reason = "For the name, and for all its addresses together."),
+    KEY("handshake_timeout", TWI_CONFIG_DURATION, feed, handshake_timeout_ns, .initial = "10s", .min = SECOND / 100,
+        .max = HOUR, .only_for = "venue", .reason = "For the proxy's answer, TLS and the WebSocket handshake, each."),
+    KEY("retry_max", TWI_CONFIG_DURATION, feed, retry_max_ns, .initial = "30s", .min = SECOND / 10, .max = HOUR,
+        .only_for = "venue",
+        .reason = "Longest pause between two attempts to connect. The first is a quarter of a second at most, each "
+                  "doubles, half of it is chance, and the venue's own limits are kept."),
 };
 
 static const twi_config_section sections[] = {
@@ -291,6 +323,14 @@ static void check_feed(const twi_settings_feed *feed, int32_t index, twi_config 
                          "is \"%s\"; write \"original\", \"max\" or a factor such as \"2.5\"", feed->speed);
     if (feed->type == TWI_FEED_VENUE && strcmp(feed->exchange, "sim") == 0)
         twi_config_fault(config, "feed", index, "exchange", "says no venue; write its name, such as \"binance\"");
+    if (feed->type == TWI_FEED_VENUE && *feed->stream_url && strncmp(feed->stream_url, "ws://", 5) != 0 &&
+        strncmp(feed->stream_url, "wss://", 6) != 0)
+        twi_config_fault(config, "feed", index, "stream_url", "is \"%s\"; ws://host[:port]/path or wss://... is wanted",
+                         feed->stream_url);
+    if (feed->type == TWI_FEED_VENUE && *feed->rest_url && strncmp(feed->rest_url, "http://", 7) != 0 &&
+        strncmp(feed->rest_url, "https://", 8) != 0)
+        twi_config_fault(config, "feed", index, "rest_url", "is \"%s\"; http://host[:port] or https://... is wanted",
+                         feed->rest_url);
     if (feed->type == TWI_FEED_VENUE && feed->symbols.count == 0)
         twi_config_fault(config, "feed", index, "symbols", "is empty; name at least one, such as [\"BTC/USDT\"]");
 }

@@ -22,6 +22,7 @@ typedef enum twi_idle { TWI_IDLE_BLOCK, TWI_IDLE_YIELD, TWI_IDLE_SPIN } twi_idle
 typedef enum twi_policy { TWI_POLICY_ALL, TWI_POLICY_DROP, TWI_POLICY_DISCONNECT, TWI_POLICY_CONFLATE } twi_policy;
 
 typedef enum twi_feed_type { TWI_FEED_SIM, TWI_FEED_REPLAY, TWI_FEED_VENUE } twi_feed_type;
+typedef enum twi_tls_min { TWI_TLS_MIN_12, TWI_TLS_MIN_13 } twi_tls_min;
 typedef enum twi_feed_mode { TWI_FEED_FIXED, TWI_FEED_BURST } twi_feed_mode;
 
 typedef struct twi_settings_engine {
@@ -116,6 +117,15 @@ typedef struct twi_settings_feed {
     /* venue */
     twi_string_list symbols;
     twi_string_list channels;
+    int64_t depth;                     /* levels per side; 0: the venue's usual */
+    bool redundant;                    /* a second connection per stream */
+    const char *stream_url, *rest_url; /* "": the venue's own */
+    const char *proxy;                 /* "": from the environment; "none" */
+    const char *ca_file;               /* "": the system's authorities */
+    int tls_min;                       /* twi_tls_min */
+    int64_t message_bytes_max;         /* 0: the venue's */
+    int64_t connect_timeout_ns, handshake_timeout_ns;
+    int64_t retry_max_ns;
 } twi_settings_feed;
 
 typedef struct twi_settings {

@@ -47,7 +47,7 @@ tw_status twi_builtin_open_feed(const twi_settings_feed *settings, tw_symbols *s
     case TWI_FEED_REPLAY:
         return open_replay(settings, symbols, source, error, error_cap);
     default:
-        snprintf(error, error_cap, "feed.type = \"venue\": venues are read from recordings only in this version");
+        snprintf(error, error_cap, "feed.type is not one that makes events by itself");
         return TW_NOT_SUPPORTED;
     }
 }

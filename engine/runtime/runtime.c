@@ -67,10 +67,61 @@ static tw_status open_ring(twi_runtime *runtime, char *error, size_t error_cap)
 static void add_feed(twi_runtime *runtime, tw_source source, const char *name, const twi_settings_feed *settings)
 {
     twi_feed_seat *feed = &runtime->feeds[runtime->feed_count++];
-    *feed = (twi_feed_seat){
-        .source = source, .settings = settings, .cells = twi_counters_open(runtime->counters, "feed", name)};
+    *feed = (twi_feed_seat){.source = source,
+                            .runtime = runtime,
+                            .settings = settings,
+                            .cells = twi_counters_open(runtime->counters, "feed", name)};
     twi_counter_set(feed->cells, TWI_COUNTER_FEED_UP, 1);
     atomic_fetch_add_explicit(&runtime->feeds_live, 1, memory_order_relaxed);
+}
+
+static tw_event *claim_for_venue(void *owner)
+{
+    return tw_sink_claim(&((twi_feed_seat *)owner)->runtime->ring_sink);
+}
+
+static void commit_for_venue(void *owner)
+{
+    twi_feed_seat *seat = owner;
+    tw_sink_commit(&seat->runtime->ring_sink);
+    seat->runtime->venue_events++;
+    twi_counter_add(seat->cells, TWI_COUNTER_FEED_EVENTS, 1);
+}
+
+static tw_status add_venue(twi_runtime *runtime, const twi_settings_feed *settings, char *error, size_t error_cap)
+{
+    add_feed(runtime, (tw_source){0}, settings->exchange, settings);
+    twi_feed_seat *seat = &runtime->feeds[runtime->feed_count - 1];
+    seat->next_ns = INT64_MAX;
+    twi_counter_set(seat->cells, TWI_COUNTER_FEED_UP, 0);
+    const twi_venue_feed feed = {
+        .settings = settings,
+        .symbols = tw_ring_symbols(runtime->ring),
+        .sink = {claim_for_venue, commit_for_venue, seat},
+        .counters = seat->cells,
+        .latency = runtime->ring_latency,
+    };
+    return twi_venues_add(runtime->venues, &feed, error, error_cap);
+}
+
+static tw_status open_feed(twi_runtime *runtime, const twi_settings_feed *settings, char *error, size_t error_cap)
+{
+    tw_source source = {0};
+    if (settings->type == TWI_FEED_VENUE)
+        return add_venue(runtime, settings, error, error_cap);
+    tw_status status = runtime->parts->open_feed(settings, tw_ring_symbols(runtime->ring), &source, error, error_cap);
+    if (status == TW_OK)
+        add_feed(runtime, source, settings->exchange, settings);
+    return status;
+}
+
+twi_loop_config twi_runtime_venue_loop_config(const twi_runtime *runtime)
+{
+    return (twi_loop_config){
+        .sock_count_max = twi_venues_sock_count(runtime->venues),
+        .recv_buffer_bytes = RECV_BUFFER_BYTES,
+        .recv_buffer_count = RECV_BUFFERS,
+    };
 }
 
 static tw_status open_feeds(twi_runtime *runtime, char *error, size_t error_cap)
@@ -79,13 +130,9 @@ static tw_status open_feeds(twi_runtime *runtime, char *error, size_t error_cap)
     const twi_runtime_parts *parts = runtime->parts;
     tw_symbols *symbols = tw_ring_symbols(runtime->ring);
     runtime->feeds = calloc(feed_count_max(runtime) + 1, sizeof *runtime->feeds);
-    tw_status status = runtime->feeds != NULL ? TW_OK : TW_NO_MEMORY;
-    for (uint32_t i = 0; status == TW_OK && !parts->without_feeds && i < settings->feed_count; i++) {
-        tw_source source = {0};
-        status = parts->open_feed(&settings->feeds[i], symbols, &source, error, error_cap);
-        if (status == TW_OK)
-            add_feed(runtime, source, settings->feeds[i].exchange, &settings->feeds[i]);
-    }
+    tw_status status = runtime->feeds != NULL ? twi_venues_open(&runtime->venues) : TW_NO_MEMORY;
+    for (uint32_t i = 0; status == TW_OK && !parts->without_feeds && i < settings->feed_count; i++)
+        status = open_feed(runtime, &settings->feeds[i], error, error_cap);
     for (uint32_t i = 0; status == TW_OK && i < parts->source_count; i++) {
         tw_source source = {0};
         status = parts->sources[i].open(parts->sources[i].owner, symbols, &source, error, error_cap);
@@ -173,7 +220,8 @@ tw_status twi_open_seat(twi_runtime *runtime, uint32_t index)
     snprintf(value, sizeof value, "shard %u", index);
     seat->cells = twi_counters_open(runtime->counters, "thread", value);
     twi_loop_config loop_config = {
-        .sock_count_max = shard_connections(settings) + TWI_SHARD_CONNECTIONS_EXTRA + LISTENERS_PER_SHARD,
+        .sock_count_max = shard_connections(settings) + TWI_SHARD_CONNECTIONS_EXTRA + LISTENERS_PER_SHARD +
+                          (runtime->shard_count == 1 ? twi_venues_sock_count(runtime->venues) : 0),
         .recv_buffer_bytes = RECV_BUFFER_BYTES,
         .recv_buffer_count = RECV_BUFFERS,
         .send_batch = TWI_SEND_BATCH,
@@ -361,8 +409,10 @@ void twi_runtime_close(twi_runtime *runtime)
             twi_shard_close(runtime->seats[i].shard);
     }
     for (uint32_t i = 0; i < runtime->feed_count; i++)
-        if (runtime->feeds[i].source.ops->fini != NULL)
+        if (runtime->feeds[i].source.ops != NULL && runtime->feeds[i].source.ops->fini != NULL)
             runtime->feeds[i].source.ops->fini(runtime->feeds[i].source.state);
+    if (runtime->venues != NULL)
+        twi_venues_close(runtime->venues);
     if (runtime->publisher != NULL) {
         twi_publisher_close(runtime->publisher);
         free(runtime->publisher);
@@ -441,4 +491,9 @@ void twi_runtime_memory(const twi_settings *settings, const twi_runtime_parts *p
         .recv_buffer_count = RECV_BUFFERS,
     };
     twi_settings_memory(settings, &sizes, report);
+    uint64_t venues = 0;
+    for (uint32_t i = 0; i < settings->feed_count; i++)
+        venues += twi_venue_memory(&settings->feeds[i]);
+    if (venues > 0)
+        twi_memory_add(report, "venues", 1, venues);
 }

@@ -12,6 +12,7 @@
 #include "engine/runtime/nap.h"
 #include "engine/runtime/runtime.h"
 #include "engine/runtime/stall.h"
+#include "engine/runtime/venues.h"
 #include "engine/stats/counters.h"
 
 enum { TWI_RUNTIME_ERROR_MAX = 512 };
@@ -34,7 +35,8 @@ typedef struct twi_shard_seat {
 typedef enum twi_shard_order { TWI_ORDER_WAIT, TWI_ORDER_RUN, TWI_ORDER_QUIT } twi_shard_order;
 
 typedef struct twi_feed_seat {
-    tw_source source;
+    tw_source source; /* ops NULL: a venue, which comes by itself */
+    twi_runtime *runtime;
     twi_cells *cells;
     int64_t next_ns;                   /* Unix time; INT64_MAX: it has ended */
     const twi_settings_feed *settings; /* NULL: it is not from the settings */
@@ -53,6 +55,10 @@ struct twi_runtime {
     twi_feed_seat *feeds;
     uint32_t feed_count;
     _Atomic uint32_t feeds_live; /* that have not ended */
+    twi_venues *venues;
+    twi_loop *venue_loop;                     /* that carries them; the feed thread's, or the single shard's */
+    int has_venue_loop;                       /* it is ours to close */
+    uint64_t venue_events, venue_events_told; /* committed; of them the ring's readers were woken for */
     int64_t ring_beat_ns;
     twi_publisher *publisher;
     twi_shard_seat *seats;
@@ -75,6 +81,8 @@ struct twi_runtime {
     size_t error_cap;
 };
 
+/* The loop of feeds: sockets for venues, and buffers. */
+twi_loop_config twi_runtime_venue_loop_config(const twi_runtime *runtime);
 /* A thread with every signal but the faults blocked. 0: the system gives no more. */
 int twi_start_thread(pthread_t *thread, void *(*run)(void *), void *argument);
 /* Opens loop, shard and listeners of a seat, in the thread that will turn it; errors go to runtime->error. */

@@ -16,6 +16,7 @@ enum {
 #define NAP_NS          INT64_C(1000000)   /* longest sleep of a thread that cannot be woken for everything */
 #define LOOK_AT_STOP_NS INT64_C(100000000) /* a stop by flag is noticed within this */
 #define RING_BEAT_NS    INT64_C(500000000)
+#define GOODBYE_NS      INT64_C(1000000000) /* for the close frames to venues */
 
 /* ---- feeds ---- */
 
@@ -80,9 +81,56 @@ static size_t step_feeds(twi_runtime *runtime, int64_t *next_ns)
         runtime->ring_beat_ns = now_ns;
         tw_ring_heartbeat(runtime->ring, now_ns);
     }
+    events += runtime->venue_events - runtime->venue_events_told;
+    runtime->venue_events_told = runtime->venue_events;
     if (events > 0)
         tw_ring_wake(runtime->ring);
     return events;
+}
+
+/* ---- venues ---- */
+
+/* In the thread that turns the feeds, before the first turn: connections live on its loop. */
+static void start_venues(twi_runtime *runtime)
+{
+    char reason[TWI_RUNTIME_ERROR_MAX] = "";
+    if (runtime->venue_loop != NULL || twi_venues_count(runtime->venues) == 0)
+        return;
+    tw_status status = TW_OK;
+    if (runtime->shard_count == 1) {
+        runtime->venue_loop = runtime->seats[0].loop;
+    } else {
+        const twi_loop_config config = twi_runtime_venue_loop_config(runtime);
+        status = twi_loop_open(runtime->settings->engine.loop, &config, &runtime->venue_loop, reason, sizeof reason);
+        runtime->has_venue_loop = status == TW_OK;
+    }
+    if (status == TW_OK)
+        status = twi_venues_start(runtime->venues, runtime->venue_loop, runtime->logger);
+    if (status == TW_OK)
+        return;
+    twi_log(runtime->logger, TWI_LOG_ERROR, "venue", "no loop, memory or random numbers to connect with: %s", reason);
+    atomic_store(runtime->stop, 1);
+}
+
+/* ... and after the last one. */
+static void stop_venues(twi_runtime *runtime)
+{
+    if (runtime->venue_loop == NULL)
+        return;
+    twi_venues_stop(runtime->venues, GOODBYE_NS);
+    if (runtime->has_venue_loop)
+        runtime->venue_loop->ops->close_loop(runtime->venue_loop);
+    runtime->venue_loop = NULL;
+    runtime->has_venue_loop = 0;
+}
+
+/* A turn of a loop that is there for venues only; sleeps at most nap_ns. */
+static uint32_t turn_venue_loop(twi_runtime *runtime, int64_t nap_ns)
+{
+    twi_loop *loop = runtime->venue_loop;
+    int blocks = runtime->settings->engine.idle == TWI_IDLE_BLOCK && nap_ns > 0;
+    uint32_t done = loop->ops->poll(loop, blocks ? twi_monotonic_ns() + nap_ns : 0);
+    return done + twi_venues_step(runtime->venues);
 }
 
 /* ---- threads = 1 ---- */
@@ -108,8 +156,11 @@ static uint32_t step_publisher(twi_runtime *runtime)
 static uint32_t turn_feeds(twi_runtime *runtime, int64_t patience_ns)
 {
     int64_t next_ns = INT64_MAX;
+    start_venues(runtime);
     uint32_t work = (uint32_t)step_feeds(runtime, &next_ns);
-    if (work == 0)
+    if (runtime->venue_loop != NULL)
+        work += turn_venue_loop(runtime, work == 0 ? wait_for(next_ns, patience_ns) : 0);
+    else if (work == 0)
         twi_nap_sleep(&runtime->feed_nap, wait_for(next_ns, patience_ns));
     return work;
 }
@@ -134,6 +185,7 @@ static uint32_t turn(twi_runtime *runtime, int feeding, int64_t patience_ns)
         wait_until_ns = wait_ns > 0 ? twi_monotonic_ns() + wait_ns : 0;
     }
     work += twi_shard_step(seat->shard, wait_until_ns);
+    work += twi_venues_step(runtime->venues);
     if (runtime->settings->engine.idle == TWI_IDLE_YIELD && work == 0)
         sched_yield();
     return work;
@@ -146,10 +198,12 @@ static void end_single(twi_runtime *runtime)
     int64_t patience_ns = twi_monotonic_ns() + runtime->settings->engine.stop_timeout_ns;
     while (twi_shard_client_count(runtime->seats[0].shard) > 0 && twi_monotonic_ns() < patience_ns)
         turn(runtime, 0, LOOK_AT_STOP_NS);
+    stop_venues(runtime);
 }
 
 static void run_single(twi_runtime *runtime)
 {
+    start_venues(runtime);
     while (!atomic_load_explicit(runtime->stop, memory_order_relaxed))
         turn(runtime, 1, LOOK_AT_STOP_NS);
     end_single(runtime);
@@ -186,15 +240,21 @@ static void *run_feeds(void *argument)
 {
     twi_runtime *runtime = argument;
     pin(runtime, 0);
+    start_venues(runtime);
     while (!atomic_load_explicit(runtime->stop, memory_order_relaxed)) {
         int64_t next_ns;
-        if (step_feeds(runtime, &next_ns) > 0)
+        size_t events = step_feeds(runtime, &next_ns);
+        if (runtime->venue_loop != NULL &&
+            turn_venue_loop(runtime, events > 0 ? 0 : wait_for(next_ns, LOOK_AT_STOP_NS)))
+            continue;
+        if (events > 0 || (runtime->venue_loop != NULL && runtime->settings->engine.idle == TWI_IDLE_BLOCK))
             continue;
         if (runtime->feed_count == 0) /* the ring's heartbeat is all that is left to do */
             twi_nap_sleep(&runtime->feed_nap, LOOK_AT_STOP_NS);
         else
             idle(runtime, wait_for(next_ns, LOOK_AT_STOP_NS));
     }
+    stop_venues(runtime);
     return NULL;
 }
 
@@ -359,7 +419,10 @@ uint32_t twi_runtime_step(twi_runtime *runtime, int64_t timeout_ns)
 {
     TWI_ASSERT(!runtime->parts->own_threads && runtime->shard_count <= 1);
     atomic_store_explicit(&runtime->ready, 1, memory_order_relaxed);
-    return runtime->shard_count == 0 ? turn_feeds(runtime, timeout_ns) : turn(runtime, 1, timeout_ns);
+    if (runtime->shard_count == 0)
+        return turn_feeds(runtime, timeout_ns);
+    start_venues(runtime);
+    return turn(runtime, 1, timeout_ns);
 }
 
 void twi_runtime_stop(twi_runtime *runtime)
@@ -368,6 +431,8 @@ void twi_runtime_stop(twi_runtime *runtime)
         stop_threads(runtime);
     else if (runtime->shard_count == 1)
         end_single(runtime);
+    else
+        stop_venues(runtime);
 }
 
 void twi_runtime_flush(twi_runtime *runtime)
