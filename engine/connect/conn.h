@@ -86,7 +86,7 @@ struct twi_conn {
     bool has_proxy, has_sock, sending, parked, shutting, lingers, deaf;
     int64_t phase_ns; /* when it began, by the loop's clock; of attempts to connect as well */
     int64_t begin_ns, open_ns, recv_ns, ping_ns;
-    twi_url url, proxy;
+    twi_web_url url, proxy;
     twi_addresses addresses;
     uint32_t address_index;
     uint64_t question; /* to the resolver; 0: none */

@@ -13,7 +13,7 @@ enum { HTTP_OK = 200, HTTP_SUCCESS_END = 300, SHOWN_BYTES_MAX = 120 };
 
 static void connect_next(twi_conn *conn);
 
-static const twi_url *dialed(const twi_conn *conn)
+static const twi_web_url *dialed(const twi_conn *conn)
 {
     return conn->has_proxy ? &conn->proxy : &conn->url;
 }
@@ -82,7 +82,7 @@ void twi_conn_dial(twi_conn *conn, const char *url)
         twi_conn_fail(conn, TWI_END_CONNECT, "no memory for a connection");
         return;
     }
-    if (twi_url_parse(url, strlen(url), &conn->url) != TW_OK) {
+    if (twi_web_url_parse(url, strlen(url), &conn->url) != TW_OK) {
         twi_conn_fail(conn, TWI_END_RESOLVE, "\"%.100s\" is no URL: ws://host[:port]/path or wss://... is wanted", url);
         return;
     }
@@ -105,7 +105,7 @@ void twi_conn_dial(twi_conn *conn, const char *url)
 static void send_request(twi_conn *conn)
 {
     char authority[TWI_HOST_MAX + 16], headers[160] = "";
-    twi_url_authority(&conn->url, false, authority, sizeof(authority));
+    twi_web_url_authority(&conn->url, false, authority, sizeof(authority));
     if (conn->options->user_agent != NULL)
         snprintf(headers, sizeof(headers), "User-Agent: %.100s\r\n", conn->options->user_agent);
     for (size_t i = 0; i < sizeof(conn->key); i += 8) {
@@ -386,7 +386,7 @@ static void on_connected(twi_loop *loop, twi_op *op, int32_t result, uint32_t fl
 
 static void connect_next(twi_conn *conn)
 {
-    const twi_url *to = dialed(conn);
+    const twi_web_url *to = dialed(conn);
     if (conn->address_index == conn->addresses.count) {
         char why[128];
         snprintf(why, sizeof(why), "%.*s", (int)sizeof(why) - 1, conn->why);
@@ -430,7 +430,7 @@ static void tick_connect(twi_conn *conn, int64_t now_ns)
 {
     bool last = conn->address_index + 1 >= conn->addresses.count;
     if (now_ns - conn->begin_ns > connect_timeout(conn)) {
-        const twi_url *to = dialed(conn);
+        const twi_web_url *to = dialed(conn);
         twi_conn_fail(conn, TWI_END_CONNECT, "%s%s port %u (%s): no answer for %.1f s", conn->has_proxy ? "proxy " : "",
                       to->host, (unsigned)to->port, conn->addresses.text[conn->address_index],
                       (double)(now_ns - conn->begin_ns) / 1e9);

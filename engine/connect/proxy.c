@@ -46,7 +46,7 @@ static bool is_excepted(const char *list, const char *host)
     return false;
 }
 
-static tw_status parse(const char *text, twi_url *proxy)
+static tw_status parse(const char *text, twi_web_url *proxy)
 {
     char with_scheme[TWI_HOST_MAX + TWI_USER_MAX + 32];
     if (strstr(text, "://") == NULL) { /* "host:port" is usual */
@@ -55,12 +55,12 @@ static tw_status parse(const char *text, twi_url *proxy)
             return TW_BAD_CONFIG;
         text = with_scheme;
     }
-    if (twi_url_parse(text, strlen(text), proxy) != TW_OK || proxy->tls || strncmp(text, "http://", 7) != 0)
+    if (twi_web_url_parse(text, strlen(text), proxy) != TW_OK || proxy->tls || strncmp(text, "http://", 7) != 0)
         return TW_BAD_CONFIG;
     return TW_OK;
 }
 
-tw_status twi_proxy_choose(const char *configured, const twi_url *target, twi_url *proxy, const char **from)
+tw_status twi_proxy_choose(const char *configured, const twi_web_url *target, twi_web_url *proxy, const char **from)
 {
     static const char *const secure[] = {"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", NULL};
     static const char *const plain[] = {"http_proxy", "ALL_PROXY", "all_proxy", NULL};
@@ -117,11 +117,11 @@ static void base64(const uint8_t *data, size_t len, char *out)
     *out = 0;
 }
 
-size_t twi_proxy_request(const twi_url *proxy, const twi_url *target, char *out, size_t cap)
+size_t twi_proxy_request(const twi_web_url *proxy, const twi_web_url *target, char *out, size_t cap)
 {
     char authority[TWI_HOST_MAX + 16], credentials[TWI_USER_MAX * 2] = "";
     uint8_t user[TWI_USER_MAX + 1];
-    if (twi_url_authority(target, true, authority, sizeof(authority)) == 0)
+    if (twi_web_url_authority(target, true, authority, sizeof(authority)) == 0)
         return 0;
     if (proxy->user[0] != 0)
         base64(user, decode(proxy->user, user), credentials);

@@ -11,9 +11,9 @@
 #include "engine/connect/url.h"
 
 /* TW_OK: *proxy; TW_EMPTY: connect directly; TW_BAD_CONFIG: the text (*from says of what) is no http proxy URL. */
-TW_MUST_USE tw_status twi_proxy_choose(const char *configured, const twi_url *target, twi_url *proxy,
+TW_MUST_USE tw_status twi_proxy_choose(const char *configured, const twi_web_url *target, twi_web_url *proxy,
                                        const char **from);
 /* The CONNECT request for target. Returns its length, 0 if it does not fit. */
-size_t twi_proxy_request(const twi_url *proxy, const twi_url *target, char *out, size_t cap);
+size_t twi_proxy_request(const twi_web_url *proxy, const twi_web_url *target, char *out, size_t cap);
 
 #endif

@@ -7,7 +7,7 @@
 
 enum { PORT_HTTP = 80, PORT_HTTPS = 443, PORT_MAX = 65535 };
 
-static bool take_scheme(const char **at, const char *end, twi_url *url)
+static bool take_scheme(const char **at, const char *end, twi_web_url *url)
 {
     static const struct {
         const char *text;
@@ -33,7 +33,7 @@ static tw_status copy(char *to, size_t max, const char *from, size_t len)
     return TW_OK;
 }
 
-static tw_status take_port(const char *at, const char *end, twi_url *url)
+static tw_status take_port(const char *at, const char *end, twi_web_url *url)
 {
     uint32_t port = 0;
     if (at == end)
@@ -52,7 +52,7 @@ static tw_status take_port(const char *at, const char *end, twi_url *url)
     return TW_OK;
 }
 
-static tw_status take_authority(const char *at, const char *end, twi_url *url)
+static tw_status take_authority(const char *at, const char *end, twi_web_url *url)
 {
     const char *user_end = NULL;
     for (const char *c = at; c < end; c++)
@@ -83,10 +83,10 @@ static tw_status take_authority(const char *at, const char *end, twi_url *url)
     return status == TW_OK && port != NULL ? take_port(port, end, url) : status;
 }
 
-tw_status twi_url_parse(const char *text, size_t len, twi_url *url)
+tw_status twi_web_url_parse(const char *text, size_t len, twi_web_url *url)
 {
     const char *at = text, *end = text + len;
-    *url = (twi_url){0};
+    *url = (twi_web_url){0};
     for (const char *c = text; c < end; c++) {
         if ((unsigned char)*c <= ' ' || *c == 0x7f)
             return TW_MALFORMED;
@@ -110,7 +110,7 @@ tw_status twi_url_parse(const char *text, size_t len, twi_url *url)
                  : copy(url->target + 1, TWI_TARGET_MAX - 1, authority_end, target_len);
 }
 
-size_t twi_url_authority(const twi_url *url, bool always_port, char *out, size_t cap)
+size_t twi_web_url_authority(const twi_web_url *url, bool always_port, char *out, size_t cap)
 {
     bool brackets = strchr(url->host, ':') != NULL;
     int len =
