@@ -78,12 +78,13 @@ class Measurer:
                                        ["--rate", str(cell["rate"])])
         key = (cell["server"], cell["payload"], cell["rate"])
         if key not in self.kept or not self.kept[key].alive():
-            self.kept[key] = peers.start(self.stable, cell, self.server_core, messages)
+            self.kept[key] = peers.start(self.stable, self.build, cell, self.server_core, messages)
         return self.kept[key]
 
     def finish(self, cell, server, failed=False):
         """Peers stay, unless they have just failed."""
         key = (cell["server"], cell["payload"], cell["rate"])
+        server.pause()
         if key in self.kept and not failed:
             return
         self.kept.pop(key, None)
@@ -140,6 +141,7 @@ class Measurer:
         server, record = None, {"cell": cell["name"]}
         try:
             server = self.start(cell)
+            server.run()
             bot, samples = self.run_bot(cell, server)
             record.update(figures(cell, bot, samples))
         except (servers.ServerError, OSError, subprocess.SubprocessError) as error:

@@ -1,11 +1,14 @@
 """peers.py - the other servers: what there is, what is installed, how each is started.
 
 Installed: by bench/peers/install.sh into build/peers: a virtual environment and a node_modules folder, versions pinned.
-A peer:    reads messages (--messages FILE), sends them to everybody at --rate per second from its own schedule while anybody
-           is connected, stamps the intended time as recv_ns, and prints "listening PORT" when it can be reached.
-           With --http BODY it answers GET requests with the contents of that file instead.
+A peer:    sends every line that comes on standard input to everybody, and prints "listening PORT" when it can be
+           reached. With --http BODY it answers GET requests with the contents of that file instead.
+Feed:      bench/peer_feed writes the lines when they are due, on the peer's core; that and reading them costs a peer some
+           5 us per message, which is what receiving market data from anywhere costs it. Between iterations it rests.
 """
+import json
 import os
+import signal
 import subprocess
 
 from harness import servers
@@ -48,7 +51,6 @@ def versions(root):
     for module in ("ws",):
         path = os.path.join(folder_of(root), "node_modules", module, "package.json")
         if os.path.exists(path):
-            import json
             with open(path, encoding="utf-8") as file:
                 out["node:" + module] = json.load(file)["version"]
     return out
@@ -85,13 +87,41 @@ def command(root, name, arguments):
     return [python_of(root), path, *extra, *arguments]
 
 
-def start(stable, cell, core, messages):
+class Peer(servers.Server):
+    """A server and its feed, which rests between pause() and run()."""
+
+    def __init__(self, stable, process, url, feed):
+        super().__init__(stable, process, url, True)
+        self.feed = feed
+
+    def run(self):
+        self.feed.send_signal(signal.SIGUSR1)
+
+    def pause(self):
+        self.feed.send_signal(signal.SIGUSR2)
+
+    def end(self):
+        self.stable.end(self.feed)
+        super().end()
+
+
+def start_server(stable, name, arguments, core, stdin=subprocess.DEVNULL):
+    """(process, port)"""
     root = os.path.dirname(os.path.dirname(FOLDER))
-    process = stable.start(command(root, cell["server"], ["--messages", messages, "--rate", str(cell["rate"])]), core,
-                           folder=folder_of(root))
+    process = stable.start(command(root, name, arguments), core, folder=folder_of(root), stdin=stdin)
     try:
         found, _ = servers.wait_line(process, r"listening (\d+)")
     except servers.ServerError:
         stable.end(process)
         raise
-    return servers.Server(stable, process, f"ws://127.0.0.1:{found.group(1)}/", True)
+    return process, int(found.group(1))
+
+
+def start(stable, build, cell, core, messages):
+    feed = stable.start([os.path.join(build, "bin/peer_feed"), "--messages", messages, "--rate", str(cell["rate"])], core)
+    try:
+        process, port = start_server(stable, cell["server"], [], core, feed.stdout)
+    except servers.ServerError:
+        stable.end(feed)
+        raise
+    return Peer(stable, process, f"ws://127.0.0.1:{port}/", feed)

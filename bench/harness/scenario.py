@@ -163,7 +163,7 @@ def expand(scenario, loops, peers):
     for cell in scenario["cells"]:
         wanted = {"best": loops[:1], "all": loops}.get(cell["loop"], [cell["loop"]] if cell["loop"] in loops else [])
         variants = [dict(cell, loop=loop) for loop in wanted]
-        if cell["peers"] and cell["server"] == "tickwire":
+        if cell["peers"] and cell["server"] == "tickwire" and cell["codec"] == "json":
             variants += [dict(cell, server=peer, loop="its own", threads=1) for peer in peers]
         for variant in variants:
             variant["name"] = cell_name(variant, scenario["kind"])

@@ -2,9 +2,9 @@
 
 Use:       processes live in a Stable, which ends them all, also on Ctrl-C: nothing outlives the program.
 Tickwire:  a fresh engine per iteration (it starts in some 30 ms), so that what differs from start to start is in the spread.
-Peers:     started once and kept: interpreters take long to start and are faster when warm. They publish only while somebody
-           is connected, so that one that waits costs nothing.
-Sampling:  CPU time in nanoseconds and resident memory from /proc; on other systems from ps, in steps of 10 ms.
+Peers:     started once and kept: interpreters take long to start and are faster when warm. Their feed rests between
+           iterations, so that one that waits costs nothing.
+Sampling:  CPU time in nanoseconds and resident memory of the whole process; on other systems from ps, in steps of 10 ms.
 """
 import os
 import re
@@ -17,6 +17,7 @@ from harness import machine
 
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 10
+CPUCLOCK_SCHED = 2
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -30,14 +31,15 @@ class Stable:
     def __init__(self):
         self.processes = []
 
-    def start(self, command, core=None, folder=None, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, group=True):
+    def start(self, command, core=None, folder=None, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+              stdin=subprocess.DEVNULL):
         """A child inherits the core: set for the moment of the start, so that no code runs between fork and exec."""
         before = os.sched_getaffinity(0) if core is not None else None
         if core is not None:
             os.sched_setaffinity(0, {core} if isinstance(core, int) else set(core))
         try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=folder,
-                                       start_new_session=group)
+            process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, cwd=folder,
+                                       start_new_session=True)
         except OSError as error:
             raise ServerError(f"{command[0]}: {error.strerror}") from None
         finally:
@@ -103,15 +105,11 @@ def children(pid):
 
 
 def sample_linux(pid):
-    cpu_ns = memory = 0
+    cpu = memory = 0
     for process in children(pid):
-        for task in os.listdir(f"/proc/{process}/task"):
-            text = machine.text_of(f"/proc/{process}/task/{task}/schedstat")
-            if text is None:
-                continue
-            cpu_ns += int(text.split()[0])
+        cpu += time.clock_gettime((~process << 3) | CPUCLOCK_SCHED)  # as clock_getcpuclockid() does; ended threads count
         memory += int((machine.text_of(f"/proc/{process}/statm") or "0 0").split()[1]) * PAGE_BYTES
-    return cpu_ns / 1e9, memory
+    return cpu, memory
 
 
 def sample_ps(pid):
@@ -137,6 +135,12 @@ class Server:
 
     def __init__(self, stable, process, url, raw):
         self.stable, self.process, self.url, self.raw = stable, process, url, raw
+
+    def run(self):
+        """An iteration begins."""
+
+    def pause(self):
+        """It is over, and the server stays."""
 
     def alive(self):
         return self.process.poll() is None
