@@ -233,6 +233,7 @@ static uint32_t conduct(conductor *c)
     uint32_t connected = wait_connected(c);
     if (connected > 0 && !over(c)) {
         phase_set(c, BOT_WARMING_UP);
+        phase_say(c, "connected");
         wait_for(c, "warming up", c->run.options.warmup_ns);
         getrusage(RUSAGE_SELF, &c->usage_begin);
         phase_set(c, BOT_MEASURING);

@@ -82,7 +82,7 @@ class Measurer:
         return self.kept[key]
 
     def finish(self, cell, server, failed=False):
-        """Peers stay, unless they have just failed."""
+        """Peers stay, unless they have failed or fallen behind: then their queues are full."""
         key = (cell["server"], cell["payload"], cell["rate"])
         server.pause()
         if key in self.kept and not failed:
@@ -107,7 +107,7 @@ class Measurer:
         """(the bot's figures, the server's samples at the beginning and at the end of what is measured)"""
         process = self.stable.start(self.bot_command(cell, server), self.bot_core, stderr=subprocess.PIPE)
         deadline = time.monotonic() + seconds(cell["duration"]) + seconds(cell["warmup"]) + CONNECT_TIMEOUT_S + SPARE_S
-        said, out, samples = b"", b"", []
+        said, out, samples, fed = b"", b"", [], False
         pipes = {process.stdout, process.stderr}
         try:
             while pipes:
@@ -122,7 +122,10 @@ class Measurer:
                         out += piece
                     else:
                         said += piece
-                        while len(samples) < said.count(b"phase "):
+                        if not fed and b"phase connected" in said:
+                            fed = True
+                            server.run()
+                        while len(samples) < said.count(b"phase measur"):
                             samples.append((time.monotonic(), *servers.sample(server.process.pid)))
             process.wait(SPARE_S)
         finally:
@@ -141,13 +144,12 @@ class Measurer:
         server, record = None, {"cell": cell["name"]}
         try:
             server = self.start(cell)
-            server.run()
             bot, samples = self.run_bot(cell, server)
             record.update(figures(cell, bot, samples))
         except (servers.ServerError, OSError, subprocess.SubprocessError) as error:
             record["error"] = str(error)
         if server is not None:
-            self.finish(cell, server, "error" in record)
+            self.finish(cell, server, "error" in record or not record["kept_up"])
         record["wall_s"] = round(time.monotonic() - began, 3)
         return record
 

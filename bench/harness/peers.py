@@ -101,8 +101,9 @@ class Peer(servers.Server):
         self.feed.send_signal(signal.SIGUSR2)
 
     def end(self):
-        self.stable.end(self.feed)
-        super().end()
+        """At once: what is queued in it for nobody is of no interest."""
+        self.stable.end(self.feed, at_once=True)
+        self.stable.end(self.process, at_once=True)
 
 
 def start_server(stable, name, arguments, core, stdin=subprocess.DEVNULL):

@@ -23,6 +23,7 @@ FIGURES = ["p50", "p90", "p99", "p99_9", "p99_99", "max", "mean", "stddev", "mes
            "message_bytes", "server_cpu_percent", "server_memory_bytes", "bot_cpu_percent"]
 RATIOS = ["p50", "p99", "messages_per_s", "server_cpu_percent", "server_memory_bytes"]
 FAILURES_MAX = 3
+BEHIND_MAX = 5  # iterations of another server that falls behind every time: more would say the same
 
 
 class Folder:
@@ -74,8 +75,9 @@ class Folder:
         self.journal.flush()
 
     def done(self):
-        """{(round, cell)} and {cell: why it was given up}."""
-        return {(record["round"], record["cell"]) for record in self.records}, self.given_up()
+        """{(round, cell)} and the cells that need not be measured again."""
+        done = {(record["round"], record["cell"]) for record in self.records}
+        return done, self.overloaded() | set(self.given_up())
 
     def given_up(self):
         """Cells whose last FAILURES_MAX iterations all failed."""
@@ -85,6 +87,15 @@ class Folder:
             if row[record["cell"]] >= FAILURES_MAX:
                 out[record["cell"]] = record["error"]
         return out
+
+    def overloaded(self):
+        """Cells of other servers that fell behind BEHIND_MAX times and never did not."""
+        out = {}
+        for record in self.records:
+            if record["round"] >= 0 and "error" not in record and "kept_up" in record:
+                out.setdefault(record["cell"], []).append(record["kept_up"])
+        own = {cell["name"] for cell in self.plan["cells"] if cell.get("server") in ("tickwire", "limit")}
+        return {cell for cell, kept in out.items() if len(kept) >= BEHIND_MAX and not any(kept) and cell not in own}
 
     def of(self, cell):
         """Good records of a cell in the order of time, without the trial round."""
@@ -118,12 +129,12 @@ class Folder:
                     file.write(stats.hgrm(histogram))
 
     def summary(self):
-        given_up, out = self.given_up(), []
+        given_up, overloaded, out = self.given_up(), self.overloaded(), []
         for cell in self.plan["cells"]:
             records = self.of(cell["name"])
             row = {"cell": cell, "iterations": len(records),
                    "failed": sum(1 for record in self.records if record["cell"] == cell["name"] and "error" in record),
-                   "given_up": given_up.get(cell["name"])}
+                   "given_up": given_up.get(cell["name"]), "overloaded": cell["name"] in overloaded}
             for key in FIGURES:
                 values = [record[key] for record in records if record.get(key) is not None]
                 row[key] = stats.spread(values, key)

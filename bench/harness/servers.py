@@ -48,9 +48,9 @@ class Stable:
         self.processes.append(process)
         return process
 
-    def end(self, process):
+    def end(self, process, at_once=False):
         """SIGTERM, then SIGKILL to the whole group."""
-        if process.poll() is None:
+        if process.poll() is None and not at_once:
             self.signal(process, signal.SIGTERM)
             try:
                 process.wait(STOP_TIMEOUT_S)
@@ -137,7 +137,7 @@ class Server:
         self.stable, self.process, self.url, self.raw = stable, process, url, raw
 
     def run(self):
-        """An iteration begins."""
+        """The bots are connected."""
 
     def pause(self):
         """It is over, and the server stays."""

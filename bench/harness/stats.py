@@ -83,7 +83,7 @@ def interval(values, key=""):
         parts = [median(values[len(values) * i // PARTS:len(values) * (i + 1) // PARTS]) for i in range(PARTS)]
         below, above = max(below, middle - min(parts)), max(above, max(parts) - middle)
     floor = abs(middle) * FLOOR.get(key, FLOOR_DEFAULT)
-    return middle - max(below, floor), middle + max(above, floor)
+    return max(middle - max(below, floor), 0), middle + max(above, floor)
 
 
 def spread(values, key=""):
