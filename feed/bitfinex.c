@@ -34,7 +34,6 @@ typedef struct bfx_channel {
     uint64_t number; /* 0: free */
     uint32_t link, slot;
     uint8_t stream;
-    bool dead; /* its link was made anew, or it was left */
 } bfx_channel;
 
 typedef struct bfx_extra {
@@ -51,28 +50,48 @@ typedef struct bfx_message {
 
 /* ---- channel table ---- */
 
+static uint32_t place_of(uint32_t link, uint64_t number)
+{
+    return (uint32_t)(number * 31 + link) & (CHANNELS_MAX - 1);
+}
+
+/* The entry, or the free one (number 0) where it would be. */
 static bfx_channel *find_channel(twi_venue *venue, uint32_t link, uint64_t number)
 {
     bfx_extra *extra = twi_venue_extra(venue);
-    uint32_t at = (uint32_t)(number * 31 + link) & (CHANNELS_MAX - 1);
-    for (;; at = (at + 1) & (CHANNELS_MAX - 1)) {
+    for (uint32_t at = place_of(link, number);; at = (at + 1) & (CHANNELS_MAX - 1)) {
         bfx_channel *channel = &extra->channels[at];
         if (channel->number == 0 || (channel->number == number && channel->link == link))
             return channel;
     }
 }
 
+/* Those behind it move up, so that no dead entry is ever passed: repairs give new numbers for as long as it runs. */
+static void remove_channel(twi_venue *venue, bfx_channel *channel)
+{
+    bfx_extra *extra = twi_venue_extra(venue);
+    uint32_t hole = (uint32_t)(channel - extra->channels);
+    for (uint32_t at = (hole + 1) & (CHANNELS_MAX - 1); extra->channels[at].number != 0;
+         at = (at + 1) & (CHANNELS_MAX - 1)) {
+        uint32_t home = place_of(extra->channels[at].link, extra->channels[at].number);
+        if (((at - home) & (CHANNELS_MAX - 1)) < ((at - hole) & (CHANNELS_MAX - 1)))
+            continue; /* its home lies behind the hole */
+        extra->channels[hole] = extra->channels[at];
+        hole = at;
+    }
+    extra->channels[hole] = (bfx_channel){.number = 0};
+    extra->used--;
+}
+
 static void forget_link(twi_venue *venue, uint32_t link)
 {
     bfx_extra *extra = twi_venue_extra(venue);
-    bool any = false;
-    for (uint32_t i = 0; i < CHANNELS_MAX && extra->used > 0; i++) {
-        extra->channels[i].dead |= extra->channels[i].link == link;
-        any |= extra->channels[i].number != 0 && !extra->channels[i].dead;
-    }
-    if (!any) { /* the dead are swept out when none lives */
-        memset(extra->channels, 0, sizeof(extra->channels));
-        extra->used = 0;
+    for (uint32_t i = 0; i < CHANNELS_MAX && extra->used > 0;) {
+        bfx_channel *channel = &extra->channels[i];
+        if (channel->number != 0 && channel->link == link)
+            remove_channel(venue, channel); /* another one may have come to this place */
+        else
+            i++;
     }
 }
 
@@ -94,7 +113,7 @@ static uint64_t channel_of_stream(twi_venue *venue, const twi_slot *slot, int st
     bfx_extra *extra = twi_venue_extra(venue);
     for (uint32_t i = 0; i < CHANNELS_MAX; i++) {
         const bfx_channel *channel = &extra->channels[i];
-        if (channel->number != 0 && !channel->dead && channel->slot == slot->index && channel->stream == stream)
+        if (channel->number != 0 && channel->slot == slot->index && channel->stream == stream)
             return channel->number;
     }
     return 0;
@@ -340,7 +359,7 @@ static tw_status on_frame(const bfx_message *m, twi_json *json)
         return TW_MALFORMED;
     tw_status sequence = check_sequence(m, &frame);
     const bfx_channel *channel = find_channel(m->venue, m->link, frame.channel);
-    if (TWI_JSON_IS(frame.word, "hb") || channel->number == 0 || channel->dead) {
+    if (TWI_JSON_IS(frame.word, "hb") || channel->number == 0) {
         m->venue->stats.ignored += channel->number == 0;
         return sequence;
     }
@@ -381,8 +400,9 @@ static tw_status on_left(const bfx_message *m, const bfx_event *event)
     bfx_channel *channel = find_channel(m->venue, m->link, event->number);
     if (channel->number == 0)
         return TW_OK;
-    channel->dead = true;
-    twi_venue_left_stream(m->venue, &m->venue->slots[channel->slot], (tw_channel)channel->stream);
+    bfx_channel left = *channel;
+    remove_channel(m->venue, channel);
+    twi_venue_left_stream(m->venue, &m->venue->slots[left.slot], (tw_channel)left.stream);
     return TW_OK;
 }
 

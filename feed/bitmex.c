@@ -11,8 +11,9 @@
 #include "feed/registry.h"
 #include "feed/scan.h"
 
-#define REST_URL "https://www.bitmex.com"
-enum { BOOK_LEVELS = 16384, IDS_MAX = 1 << 16 };
+#define REST_URL             "https://www.bitmex.com"
+#define RATE_LIMITED_WAIT_NS (5 * TWI_NS_PER_S)
+enum { BOOK_LEVELS = 16384, IDS_MAX = 1 << 16, RATE_LIMITED = 429 };
 
 static const char *const TABLES[TWI_STREAM_COUNT] = {"trade", "quote", "orderBookL2"};
 
@@ -241,6 +242,7 @@ static tw_status on_table(const bmx_message *m, twi_json *data)
 
 typedef struct bmx_answer {
     twi_json_slice subscribed, left, error, request;
+    int64_t status; /* as of HTTP */
 } bmx_answer;
 
 /* "trade:XBTUSD" */
@@ -286,7 +288,10 @@ static tw_status on_answer(const bmx_message *m, const bmx_answer *answer)
     if (answer->error.len > 0) {
         twi_venue_error(m->venue, answer->error.text, answer->error.len);
         twi_slot *slot = split_topic(m->venue, topic_of_request(answer->request), &stream);
-        if (slot != NULL)
+        if (slot != NULL && answer->status == RATE_LIMITED)
+            twi_venue_retry_request(m->venue, m->link, slot->streams[stream].request,
+                                    m->recv_ns + RATE_LIMITED_WAIT_NS);
+        else if (slot != NULL)
             twi_venue_ack_stream(m->venue, slot, (tw_channel)stream, false, m->recv_ns, m->sink);
         return TW_OK;
     }
@@ -340,6 +345,8 @@ static tw_status on_message(twi_venue *venue, uint32_t link, int64_t recv_ns, co
             twi_json_scalar(&json, &answer.error);
         else if (TWI_JSON_IS(key, "request"))
             twi_json_raw(&json, &answer.request);
+        else if (TWI_JSON_IS(key, "status") && twi_json_peek(&json) == TWI_JSON_NUMBER)
+            twi_json_int64(&json, &answer.status);
         else
             twi_json_skip(&json);
     }

@@ -85,8 +85,7 @@ static tw_status on_book(const bybit_message *m, twi_slot *slot, uint32_t depth,
         return TW_OK;
     }
     if (!snapshot && book->u != slot->seq + 1)
-        return twi_venue_broken(m->venue, slot, TW_STATE_GAP, TW_REASON_SEQUENCE, slot->seq + 1, book->u - 1,
-                                m->recv_ns, m->sink);
+        return twi_venue_gap(m->venue, slot, book->u - 1, m->recv_ns, m->sink);
     slot->depth = depth;
     twi_update update;
     twi_update_info info = {.snapshot = snapshot, .seq = book->u, .venue_ns = m->time_ns, .recv_ns = m->recv_ns};
@@ -232,16 +231,19 @@ typedef struct bybit_answer {
 
 static tw_status on_answer(const bybit_message *m, const bybit_answer *answer)
 {
-    uint64_t request = 0;
+    uint32_t request;
     if (!answer->success && answer->text.len > 0 && !TWI_JSON_IS(answer->text, "pong"))
         twi_venue_error(m->venue, answer->text.text, answer->text.len);
     bool subscription = TWI_JSON_IS(answer->op, "subscribe") || TWI_JSON_IS(answer->op, "unsubscribe");
-    if (!subscription || answer->request.len == 0)
+    if (!subscription)
         return TW_OK;
-    for (uint32_t i = 0; i < answer->request.len; i++)
-        request = request * 10 + (uint64_t)(uint8_t)(answer->request.text[i] - '0');
-    bool already = memmem(answer->text.text, answer->text.len, "already subscribed", 18) != NULL;
-    twi_venue_ack_request(m->venue, (uint32_t)request, answer->success || already, m->recv_ns, m->sink);
+    bool already =
+        answer->text.len > 0 && memmem(answer->text.text, answer->text.len, "already subscribed", 18) != NULL;
+    bool good = answer->success || already;
+    if (twi_scan_request_id(answer->request, &request))
+        twi_venue_ack_request(m->venue, request, good, m->recv_ns, m->sink);
+    else if (!good) /* spot may leave the id out; the text names the topic */
+        twi_venue_refuse_named(m->venue, m->link, -1, answer->text.text, answer->text.len, m->recv_ns, m->sink);
     return TW_OK;
 }
 

@@ -22,7 +22,7 @@ typedef struct cb_message {
 } cb_message;
 
 /* Messages of USDC products carry the id of the USD product. */
-static twi_slot *find_slot(const cb_message *m, twi_json_slice id)
+static twi_slot *find_known(const cb_message *m, twi_json_slice id)
 {
     uint8_t group = m->venue->links[m->link].group;
     twi_slot *slot = twi_venue_find(m->venue, group, id.text, id.len);
@@ -32,6 +32,12 @@ static twi_slot *find_slot(const cb_message *m, twi_json_slice id)
         twin[id.len] = 'C';
         slot = twi_venue_find(m->venue, group, twin, id.len + 1);
     }
+    return slot;
+}
+
+static twi_slot *find_slot(const cb_message *m, twi_json_slice id)
+{
+    twi_slot *slot = find_known(m, id);
     return slot != NULL ? slot : twi_venue_slot(m->venue, m->link, id.text, id.len);
 }
 
@@ -147,6 +153,10 @@ static tw_status on_ticker(const cb_message *m, twi_json *json)
         else
             twi_json_skip(json);
     }
+    if (json->status == TW_OK && quote.bid.mantissa == 0 && quote.ask.mantissa == 0) {
+        m->venue->stats.ignored++; /* ticker_batch has no best levels */
+        return TW_OK;
+    }
     twi_slot *slot = json->status == TW_OK ? find_slot(m, product) : NULL;
     return slot != NULL ? twi_emit_quote(slot, &quote, m->recv_ns, m->sink) : TW_OK;
 }
@@ -180,8 +190,11 @@ static void on_subscriptions(const cb_message *m, twi_json *json)
         }
         twi_json_enter_array(json);
         while (twi_json_next_item(json)) {
-            if (twi_json_scalar(json, &product) && found >= 0)
-                twi_venue_list_stream(m->venue, m->link, product.text, product.len, (tw_channel)found);
+            if (!twi_json_scalar(json, &product) || found < 0)
+                continue;
+            const twi_slot *slot = find_known(m, product);
+            if (slot != NULL)
+                twi_venue_list_stream(m->venue, m->link, slot->id, slot->id_len, (tw_channel)found);
         }
     }
     if (json->status == TW_OK)
@@ -244,7 +257,7 @@ static tw_status check_sequence(const cb_message *m, uint64_t number)
 static tw_status on_error(twi_venue *venue, uint32_t link, twi_json_slice text, int64_t recv_ns, tw_sink *sink)
 {
     twi_venue_error(venue, text.text, text.len);
-    twi_venue_refuse_named(venue, link, text.text, text.len, recv_ns, sink);
+    twi_venue_refuse_named(venue, link, -1, text.text, text.len, recv_ns, sink);
     return TW_OK;
 }
 

@@ -169,7 +169,7 @@ static tw_status on_error(twi_venue *venue, uint32_t link, const cbx_message *m,
 {
     twi_json_slice text = m->reason.len > 0 ? m->reason : m->text;
     twi_venue_error(venue, text.text, text.len);
-    twi_venue_refuse_named(venue, link, text.text, text.len, recv_ns, sink);
+    twi_venue_refuse_named(venue, link, -1, text.text, text.len, recv_ns, sink);
     return TW_OK;
 }
 

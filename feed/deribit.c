@@ -9,8 +9,9 @@
 #include "feed/registry.h"
 #include "feed/scan.h"
 
-#define REST_URL "https://www.deribit.com"
-enum { HEARTBEAT_S = 30, MS_EXPONENT = -3 };
+#define REST_URL         "https://www.deribit.com"
+#define TOO_MANY_WAIT_NS (3 * TWI_NS_PER_S) /* in which the credits of a burst come back */
+enum { HEARTBEAT_S = 30, MS_EXPONENT = -3, CODE_TOO_MANY = 10028 };
 
 static const char *const PREFIXES[TWI_STREAM_COUNT] = {"trades.", "quote.", "book."};
 static const char *const SUFFIXES[TWI_STREAM_COUNT] = {".100ms", "", ".100ms"};
@@ -101,8 +102,7 @@ static tw_status on_book(const dbt_message *m, twi_slot *slot, twi_json *json)
     if (!snapshot && !twi_venue_delta_usable(slot))
         return TW_OK;
     if (!snapshot && (!book.has_previous || book.previous != slot->seq))
-        return twi_venue_broken(m->venue, slot, TW_STATE_GAP, TW_REASON_SEQUENCE, slot->seq, book.previous, m->recv_ns,
-                                m->sink);
+        return twi_venue_gap(m->venue, slot, book.previous, m->recv_ns, m->sink);
     twi_update update;
     twi_update_info info = {.snapshot = snapshot, .seq = book.change, .venue_ns = book.time_ns, .recv_ns = m->recv_ns};
     twi_update_begin(&update, m->venue, slot, m->sink, &info);
@@ -236,6 +236,7 @@ typedef struct dbt_envelope {
     twi_json_slice method, channel, type, text;
     twi_json data, result;
     uint64_t id;
+    int64_t code; /* of an error */
     bool has_data, has_result, has_error;
 } dbt_envelope;
 
@@ -263,6 +264,8 @@ static void read_error(twi_json *json, dbt_envelope *e)
     while (twi_json_next_member(json, &key)) {
         if (TWI_JSON_IS(key, "message"))
             twi_json_string(json, &e->text);
+        else if (TWI_JSON_IS(key, "code"))
+            twi_json_int64(json, &e->code);
         else
             twi_json_skip(json);
     }
@@ -279,7 +282,10 @@ static tw_status on_envelope(const dbt_message *m, dbt_envelope *e)
     }
     if (e->has_error) {
         twi_venue_error(m->venue, e->text.text, e->text.len);
-        twi_venue_ack_request(m->venue, (uint32_t)e->id, false, m->recv_ns, m->sink);
+        if (e->code == CODE_TOO_MANY)
+            twi_venue_retry_request(m->venue, m->link, (uint32_t)e->id, m->recv_ns + TOO_MANY_WAIT_NS);
+        else
+            twi_venue_ack_request(m->venue, (uint32_t)e->id, false, m->recv_ns, m->sink);
         return TW_OK;
     }
     return e->has_result ? on_result(m, e->id, &e->result) : TW_OK;

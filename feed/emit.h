@@ -40,12 +40,12 @@ static inline bool twi_trade_repeats(const twi_slot *slot, const twi_trade *trad
     return trade->history && slot->history_known && kind == TW_ID_NUMBER && id.hi == 0 && id.lo <= slot->trade_id_max;
 }
 
-/* TW_MALFORMED: an amount below zero, or an id that no kind holds. */
+/* TW_MALFORMED: no price, no amount above zero, or an id that no kind holds. */
 static inline tw_status twi_emit_trade(twi_slot *slot, const twi_trade *trade, int64_t recv_ns, tw_sink *sink)
 {
     tw_event *event = tw_sink_claim(sink);
     tw_id_kind kind;
-    if (trade->amount.mantissa < 0 ||
+    if (trade->amount.mantissa <= 0 || trade->price.mantissa == 0 ||
         twi_trade_id_parse(trade->id.text, trade->id.len, &kind, &event->u.trade.id) != TW_OK)
         return TW_MALFORMED;
     if (TWI_UNLIKELY(twi_trade_repeats(slot, trade, kind, event->u.trade.id)))
@@ -65,14 +65,17 @@ static inline tw_status twi_emit_trade(twi_slot *slot, const twi_trade *trade, i
     tw_sink_commit(sink);
     slot->stats.trades++;
     twi_stream_touch(&slot->streams[TW_CHANNEL_TRADE], recv_ns);
+    if (TWI_UNLIKELY(slot->book_state != TW_STATE_OK))
+        twi_venue_alive(slot, recv_ns, sink);
     return TW_OK;
 }
 
-/* TW_MALFORMED: a bid and an ask that no common scale holds. */
+/* TW_MALFORMED: an amount below zero, or a bid and an ask that no common scale holds. */
 static inline tw_status twi_emit_quote(twi_slot *slot, const twi_quote *quote, int64_t recv_ns, tw_sink *sink)
 {
     tw_event *event = tw_sink_claim(sink);
-    if (!twi_same_scale(quote->bid, quote->ask, &event->u.quote.bid, &event->u.quote.ask, &event->price_exponent) ||
+    if (quote->bid_amount.mantissa < 0 || quote->ask_amount.mantissa < 0 ||
+        !twi_same_scale(quote->bid, quote->ask, &event->u.quote.bid, &event->u.quote.ask, &event->price_exponent) ||
         !twi_same_scale(quote->bid_amount, quote->ask_amount, &event->u.quote.bid_amount, &event->u.quote.ask_amount,
                         &event->amount_exponent))
         return TW_MALFORMED;
@@ -84,6 +87,8 @@ static inline tw_status twi_emit_quote(twi_slot *slot, const twi_quote *quote, i
     tw_sink_commit(sink);
     slot->stats.quotes++;
     twi_stream_touch(&slot->streams[TW_CHANNEL_QUOTE], recv_ns);
+    if (TWI_UNLIKELY(slot->book_state != TW_STATE_OK))
+        twi_venue_alive(slot, recv_ns, sink);
     return TW_OK;
 }
 

@@ -15,7 +15,7 @@ typedef struct gem_message {
     tw_sink *sink;
     uint32_t link;
     int64_t recv_ns;
-    twi_json_slice type, symbol, reason;
+    twi_json_slice type, symbol, reason, text;
     twi_json changes, trades;
     bool has_changes, has_trades;
     twi_trade trade;
@@ -88,8 +88,10 @@ static tw_status on_updates(gem_message *m, twi_slot *slot)
 
 static tw_status on_error(const gem_message *m)
 {
-    twi_venue_error(m->venue, m->reason.text, m->reason.len);
-    twi_venue_refuse_named(m->venue, m->link, m->reason.text, m->reason.len, m->recv_ns, m->sink);
+    twi_json_slice text = m->text.len > 0 ? m->text : m->reason;
+    twi_venue_error(m->venue, text.text, text.len);
+    if (!twi_venue_refuse_named(m->venue, m->link, -1, text.text, text.len, m->recv_ns, m->sink))
+        twi_venue_refuse_unnamed(m->venue, m->link, m->recv_ns, m->sink);
     return TW_OK;
 }
 
@@ -114,6 +116,8 @@ static tw_status on_message(twi_venue *venue, uint32_t link, int64_t recv_ns, co
             twi_json_scalar(&json, &result);
         else if (TWI_JSON_IS(key, "reason"))
             twi_json_scalar(&json, &m.reason);
+        else if (TWI_JSON_IS(key, "message"))
+            twi_json_scalar(&json, &m.text);
         else
             read_trade_member(&json, key, &m.trade);
     }

@@ -229,12 +229,11 @@ typedef struct htx_answer {
 static tw_status on_answer(const htx_message *m, const htx_answer *answer)
 {
     twi_json_slice id;
-    uint64_t request = 0;
+    uint32_t request;
     if (TWI_JSON_IS(answer->status, "error")) {
         twi_venue_error(m->venue, answer->error.text, answer->error.len);
-        for (uint32_t i = 0; i < answer->id.len; i++)
-            request = request * 10 + (uint64_t)(uint8_t)(answer->id.text[i] - '0');
-        twi_venue_ack_request(m->venue, (uint32_t)request, false, m->recv_ns, m->sink);
+        if (twi_scan_request_id(answer->id, &request))
+            twi_venue_ack_request(m->venue, request, false, m->recv_ns, m->sink);
         return TW_OK;
     }
     bool subscribed = answer->subscribed.len > 0;

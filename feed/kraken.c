@@ -156,8 +156,9 @@ static tw_status on_ticker(const kraken_message *m, twi_json *json)
 /* ---- control ---- */
 
 typedef struct kraken_answer {
-    twi_json_slice method, channel, symbol, error, plain_error;
-    bool success, has_success;
+    twi_json_slice method, channel, symbol, error;
+    uint64_t request;
+    bool success;
 } kraken_answer;
 
 static void read_result(twi_json *json, kraken_answer *answer)
@@ -198,16 +199,13 @@ static tw_status on_answer(const kraken_message *m, const kraken_answer *answer)
     int channel = channel_of(answer->channel);
     if (slot == NULL)
         return TW_OK;
-    /* "Already subscribed" is what was wanted. A refusal does not name its channel: all that is asked of the symbol. */
-    bool already = TWI_JSON_IS(answer->error, "Already subscribed");
-    if (channel >= 0 || answer->success || already) {
-        for (int each = 0; each < TWI_STREAM_COUNT; each++) {
-            if (channel < 0 || each == channel)
-                twi_venue_ack_stream(m->venue, slot, (tw_channel)each, answer->success || already, m->recv_ns, m->sink);
-        }
-        return TW_OK;
+    /* "Already subscribed" is what was wanted. A refusal names its message, not its channel. */
+    bool good = answer->success || TWI_JSON_IS(answer->error, "Already subscribed");
+    for (int each = 0; each < TWI_STREAM_COUNT; each++) {
+        bool meant = channel >= 0 ? each == channel : slot->streams[each].request == answer->request;
+        if (meant || (channel < 0 && answer->request == 0))
+            twi_venue_ack_stream(m->venue, slot, (tw_channel)each, good, m->recv_ns, m->sink);
     }
-    twi_venue_refuse_named(m->venue, m->link, slot->id, slot->id_len, m->recv_ns, m->sink);
     return TW_OK;
 }
 
@@ -252,8 +250,10 @@ static tw_status on_message(twi_venue *venue, uint32_t link, int64_t recv_ns, co
             read_result(&json, &answer);
         else if (TWI_JSON_IS(key, "symbol"))
             twi_json_string(&json, &answer.symbol);
+        else if (TWI_JSON_IS(key, "req_id") && twi_json_peek(&json) == TWI_JSON_NUMBER)
+            twi_json_uint64(&json, &answer.request);
         else if (TWI_JSON_IS(key, "success"))
-            answer.has_success = twi_json_bool(&json, &answer.success);
+            twi_json_bool(&json, &answer.success);
         else if (TWI_JSON_IS(key, "error") || TWI_JSON_IS(key, "Error"))
             twi_json_string(&json, &answer.error);
         else

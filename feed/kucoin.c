@@ -314,7 +314,7 @@ static tw_status on_data(const kuc_message *m, twi_json *data)
 
 static tw_status on_control(const kuc_message *m)
 {
-    uint64_t request = 0;
+    uint32_t request;
     if (TWI_JSON_IS(m->type, "welcome")) {
         m->venue->links[m->link].next_output_ns = m->recv_ns;
         return TW_OK;
@@ -322,11 +322,10 @@ static tw_status on_control(const kuc_message *m)
     bool refused = TWI_JSON_IS(m->type, "error");
     if (!refused && !TWI_JSON_IS(m->type, "ack"))
         return TW_OK;
-    for (uint32_t i = 0; i < m->id.len; i++)
-        request = request * 10 + (uint64_t)(uint8_t)(m->id.text[i] - '0');
     if (refused)
         twi_venue_error(m->venue, m->error.text, m->error.len);
-    twi_venue_ack_request(m->venue, (uint32_t)request, !refused, m->recv_ns, m->sink);
+    if (twi_scan_request_id(m->id, &request))
+        twi_venue_ack_request(m->venue, request, !refused, m->recv_ns, m->sink);
     return TW_OK;
 }
 
@@ -493,7 +492,8 @@ static const twi_venue_traits TRAITS = {.ops = &twi_feed_kucoin,
                                         .book_levels = 8192,
                                         .acks = true,
                                         .batch_max = 50,
-                                        .output_gap_ns = 120 * TWI_NS_PER_MS, /* 100 topics in 10 s */
+                                        .output_gap_ns = 20 * TWI_NS_PER_MS,
+                                        .stream_gap_ns = 100 * TWI_NS_PER_MS, /* 100 topics in 10 s */
                                         .ping_gap_ns = 18 * TWI_NS_PER_S,
                                         .request_gap_ns = 200 * TWI_NS_PER_MS,
                                         .extra_bytes = sizeof(kuc_extra),

@@ -107,8 +107,7 @@ static tw_status on_book(const okx_message *m, twi_slot *slot, twi_json *json)
     if (!twi_venue_delta_usable(slot))
         return TW_OK;
     if (book.has_previous && book.previous != (int64_t)slot->seq)
-        return twi_venue_broken(m->venue, slot, TW_STATE_GAP, TW_REASON_SEQUENCE, slot->seq, (uint64_t)book.previous,
-                                m->recv_ns, m->sink);
+        return twi_venue_gap(m->venue, slot, book.previous > 0 ? (uint64_t)book.previous : 0, m->recv_ns, m->sink);
     return apply_book(m, slot, &book, false);
 }
 
@@ -221,13 +220,29 @@ static int stream_of(twi_json_slice channel)
     return -1;
 }
 
+/* "Wrong URL or channel:books,instId:BTC-USDT doesn't exist": of the symbol only that channel, if it is named. */
+static void refuse(const okx_message *m)
+{
+    static const char key[] = "channel:";
+    int stream = -1;
+    const char *end = m->text.text + m->text.len, *name = NULL;
+    if (m->text.len > 0)
+        name = memmem(m->text.text, m->text.len, key, sizeof(key) - 1);
+    if (name != NULL) {
+        name += sizeof(key) - 1;
+        const char *comma = memchr(name, ',', (size_t)(end - name));
+        stream = stream_of((twi_json_slice){.text = name, .len = (uint32_t)((comma != NULL ? comma : end) - name)});
+    }
+    twi_venue_refuse_named(m->venue, m->link, stream, m->text.text, m->text.len, m->recv_ns, m->sink);
+}
+
 static tw_status on_event(const okx_message *m)
 {
     if (TWI_JSON_IS(m->event, "notice"))
         return TW_RELINK; /* 64008: the connection closes soon for an upgrade */
     if (TWI_JSON_IS(m->event, "error")) {
         twi_venue_error(m->venue, m->text.text, m->text.len);
-        twi_venue_refuse_named(m->venue, m->link, m->text.text, m->text.len, m->recv_ns, m->sink);
+        refuse(m);
         return TW_OK;
     }
     twi_slot *slot = twi_venue_find(m->venue, 0, m->instrument.text, m->instrument.len);
@@ -403,8 +418,8 @@ static void read_market(twi_json *json, tw_market_fn fn, void *owner)
             twi_json_string(json, &instrument.quote);
         else if (TWI_JSON_IS(key, "settleCcy"))
             twi_json_string(json, &instrument.settle);
-        else if (TWI_JSON_IS(key, "uly"))
-            twi_json_string(json, &instrument.underlying);
+        else if ((TWI_JSON_IS(key, "uly") || TWI_JSON_IS(key, "instFamily")) && twi_json_string(json, &value))
+            instrument.underlying = value.len > 0 ? value : instrument.underlying;
         else if (TWI_JSON_IS(key, "optType"))
             twi_json_string(json, &instrument.option);
         else if (TWI_JSON_IS(key, "ctType"))
@@ -472,6 +487,8 @@ static const twi_venue_traits TRAITS = {.ops = &twi_feed_okx,
                                         .acks = true,
                                         .batch_max = 100,
                                         .output_gap_ns = 400 * TWI_NS_PER_MS,
+                                        .budget = 240, /* 480 requests an hour and connection */
+                                        .budget_refill_ns = 15 * TWI_NS_PER_S,
                                         .ping_gap_ns = 20 * TWI_NS_PER_S,
                                         .request_gap_ns = 200 * TWI_NS_PER_MS,
                                         .id_of_symbol = id_of_symbol,

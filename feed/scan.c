@@ -32,3 +32,17 @@ tw_status twi_update_finish(twi_update *update, twi_sides *sides)
 {
     return twi_update_sides(update, sides) ? twi_update_end(update) : twi_update_abort(update);
 }
+
+bool twi_scan_request_id(twi_json_slice text, uint32_t *id)
+{
+    uint64_t value = 0;
+    if (text.len == 0 || text.len > 10)
+        return false;
+    for (uint32_t i = 0; i < text.len; i++) {
+        if (text.text[i] < '0' || text.text[i] > '9')
+            return false;
+        value = value * 10 + (uint64_t)(text.text[i] - '0');
+    }
+    *id = (uint32_t)value;
+    return value <= UINT32_MAX;
+}

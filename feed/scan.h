@@ -6,6 +6,9 @@
 #include "feed/emit.h"
 #include "feed/venue_book.h"
 
+/* The id of one of our messages that the venue gives back as text; false: it is not one. */
+bool twi_scan_request_id(twi_json_slice text, uint32_t *id);
+
 /* Where the levels of a book message are; they are read once it is known what they mean. */
 typedef struct twi_sides {
     twi_json at[TWI_SIDE_COUNT];

@@ -110,6 +110,8 @@ static bool same_name(const char *a, size_t a_len, const char *b, size_t b_len)
 
 twi_slot *twi_venue_find(twi_venue *venue, uint8_t group, const char *id, size_t id_len)
 {
+    if (TWI_UNLIKELY(id_len == 0))
+        return NULL;
     twi_slot *recent = &venue->slots[venue->recent];
     if (TWI_LIKELY(recent->group == group && same_name(recent->id, recent->id_len, id, id_len)))
         return recent;
@@ -165,6 +167,7 @@ static tw_status intern_slot(twi_venue *venue, twi_slot *slot, const char *symbo
 
 static void owe_streams(const twi_venue *venue, twi_slot *slot, uint32_t channels)
 {
+    slot->asked |= (uint8_t)channels;
     if (venue->traits->book_carries_trades && (channels & 1u << TW_CHANNEL_TRADE) != 0)
         channels = (channels & ~(1u << TW_CHANNEL_TRADE)) | 1u << TW_CHANNEL_BOOK;
     for (int channel = 0; channel < TWI_STREAM_COUNT; channel++) {
@@ -394,19 +397,8 @@ static void reset_stream(twi_stream *stream)
 {
     stream->state = stream->wanted ? TWI_STREAM_OWED : TWI_STREAM_OFF;
     stream->last_ns = 0;
+    stream->not_before_ns = 0;
     stream->alone = false;
-}
-
-static void reset_book(twi_venue *venue, twi_slot *slot)
-{
-    slot->synced = slot->bridged = false;
-    slot->fetch_owed = false;
-    slot->fetch_id = 0;
-    slot->fetch_tries = 0;
-    slot->seq = 0;
-    twi_book_clear(&slot->book);
-    if (venue->backlog.cap > 0)
-        twi_backlog_forget(&venue->backlog, slot->index);
 }
 
 void twi_venue_link_up(void *state, uint32_t link, int64_t now_ns, const char *url)
@@ -431,17 +423,6 @@ void twi_venue_link_up(void *state, uint32_t link, int64_t now_ns, const char *u
         venue->traits->link_up(venue, link, now_ns, url);
 }
 
-/* Levels from before a reconnect are gone: an empty snapshot says so. */
-static void emit_clear(twi_slot *slot, int64_t now_ns, tw_sink *sink)
-{
-    tw_event *event = tw_sink_claim(sink);
-    *event = (tw_event){.instrument = slot->stats.instrument,
-                        .kind = TW_EVENT_BOOK_CLEAR,
-                        .flags = TW_FLAG_FIRST | TW_FLAG_LAST | TW_FLAG_SNAPSHOT,
-                        .recv_ns = now_ns};
-    tw_sink_commit(sink);
-}
-
 void twi_venue_link_down(void *state, uint32_t link, int64_t now_ns, tw_reason reason, tw_sink *sink)
 {
     twi_venue *venue = state;
@@ -453,13 +434,11 @@ void twi_venue_link_down(void *state, uint32_t link, int64_t now_ns, tw_reason r
         twi_slot *slot = &venue->slots[i];
         if (slot->link != link)
             continue;
-        bool had_levels = twi_book_count(&slot->book, TWI_BID) + twi_book_count(&slot->book, TWI_ASK) > 0;
-        reset_book(venue, slot);
         for (int channel = 0; channel < TWI_STREAM_COUNT; channel++)
             reset_stream(&slot->streams[channel]);
+        memset(slot->quote, 0, sizeof(slot->quote));
         twi_venue_set_state(venue, slot, TW_STATE_STALE, reason, 0, 0, now_ns, sink);
-        if (had_levels)
-            emit_clear(slot, now_ns, sink);
+        twi_venue_clear_book(venue, slot, now_ns, sink);
     }
 }
 
@@ -544,10 +523,11 @@ tw_status twi_venue_watch(void *state, const char *symbol, size_t symbol_len, ui
     return add_configured(venue, symbol, symbol_len, channels);
 }
 
-static void leave_stream(twi_stream *stream)
+/* What was asked for and not confirmed yet is left once it is, if the venue confirms. */
+static void leave_stream(const twi_venue *venue, twi_stream *stream)
 {
     stream->wanted = false;
-    if (stream->state == TWI_STREAM_SENT || stream->state == TWI_STREAM_ON)
+    if (stream->state == TWI_STREAM_ON || (stream->state == TWI_STREAM_SENT && !venue->traits->acks))
         stream->state = TWI_STREAM_LEAVE_OWED;
     else if (stream->state == TWI_STREAM_OWED || stream->state == TWI_STREAM_REFUSED)
         stream->state = TWI_STREAM_OFF;
@@ -563,9 +543,13 @@ tw_status twi_venue_unwatch(void *state, const char *symbol, size_t symbol_len, 
                     same_name(instrument->symbol, instrument->symbol_len, symbol, symbol_len);
         if (!same)
             continue;
+        slot->asked &= (uint8_t)~channels;
+        if (venue->traits->book_carries_trades) /* while one of both is watched, both come */
+            channels =
+                (slot->asked & (1u << TW_CHANNEL_TRADE | 1u << TW_CHANNEL_BOOK)) != 0 ? 0 : 1u << TW_CHANNEL_BOOK;
         for (int channel = 0; channel < TWI_STREAM_COUNT; channel++) {
             if ((channels & 1u << channel) != 0)
-                leave_stream(&slot->streams[channel]);
+                leave_stream(venue, &slot->streams[channel]);
         }
         return TW_OK;
     }

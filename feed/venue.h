@@ -43,13 +43,13 @@ typedef enum twi_stream_state {
 
 typedef struct twi_stream {
     uint8_t state;
-    bool wanted;      /* after leaving: come back (repair) or stay away (unwatch) */
-    bool alone;       /* was refused together with others: goes alone next time */
-    bool listed;      /* by the venue's last list of what is subscribed */
-    uint32_t request; /* id of the message that carried it */
-    int64_t sent_ns;
-    int64_t last_ns;    /* last data; 0: none since link_up */
-    int64_t cadence_ns; /* longest usual distance between two messages, learned */
+    bool wanted;                    /* after leaving: come back (repair) or stay away (unwatch) */
+    bool alone;                     /* was refused together with others: goes alone next time */
+    bool listed;                    /* by the venue's last list of what is subscribed */
+    uint32_t request;               /* id of the message that carried it */
+    int64_t sent_ns, not_before_ns; /* the message, and the next one */
+    int64_t last_ns;                /* last data; 0: none since link_up */
+    int64_t cadence_ns;             /* longest usual distance between two messages, learned */
 } twi_stream;
 
 typedef struct twi_slot {
@@ -61,10 +61,13 @@ typedef struct twi_slot {
     bool bridged;       /* a delta was applied on top of that snapshot */
     bool fetch_owed;    /* a REST snapshot is to be requested */
     uint8_t fetch_tries;
+    uint8_t breaks; /* repairs that followed each other closely */
+    uint8_t asked;  /* channels that somebody watches, as bits */
     uint32_t index; /* in slots[] */
     uint32_t link;
     uint32_t fetch_id;     /* request under way; 0: none */
     int64_t fetch_ns;      /* FETCH owed: not before; under way: sent */
+    int64_t break_ns;      /* the last time that the book broke */
     uint64_t seq;          /* last venue sequence of the book */
     uint64_t tag;          /* the venue's own use */
     uint32_t depth;        /* levels per side where the venue leaves the cut to us */
@@ -83,6 +86,7 @@ typedef struct twi_link {
     uint64_t seq; /* of venues that count messages per connection */
     uint64_t tag;
     int64_t next_output_ns;  /* pacing */
+    int64_t budget_ns;       /* when the message budget is whole again */
     int64_t last_ns;         /* last frame received */
     int64_t ping_ns;         /* next keep-alive; INT64_MAX: none */
     char owed[TWI_OWED_MAX]; /* frames that go before all else, each ended by a NUL */
@@ -115,6 +119,9 @@ typedef struct twi_venue_traits {
     bool acks;                /* a subscription that is not confirmed in time is sent again */
     uint32_t batch_max;       /* streams in one subscribe message */
     int64_t output_gap_ns;    /* between two messages to the venue */
+    int64_t stream_gap_ns;    /* ... more for each stream in the one before, where the venue counts those */
+    uint32_t budget;          /* messages to the venue at once where it counts them over a long time; 0: it does not */
+    int64_t budget_refill_ns; /* ... and how long one takes to come back */
     int64_t ping_gap_ns;      /* between two keep-alives; 0: none */
     int64_t request_gap_ns;   /* between two REST requests */
     size_t extra_bytes;       /* venue's own state, twi_venue_extra() */
@@ -161,6 +168,8 @@ struct twi_venue {
     int64_t next_request_ns, request_pause_ns; /* REST budget; pause: the venue said later */
     int64_t markets_ns;                        /* when the market list is to be asked for; INT64_MAX: have it */
     uint32_t markets_page, markets_id;
+    uint32_t own_id;  /* of the venue's own request, write_request() */
+    int64_t decay_ns; /* when the learned cadences shrink next */
     twi_slot *slots;
     uint32_t *index; /* open hash over (group, id): slot number + 1 */
     twi_market_name *names;
@@ -216,14 +225,20 @@ static inline void *twi_venue_extra_slot(twi_venue *venue, const twi_slot *slot)
 
 /* The venue confirmed or refused what the message `request` carried. */
 void twi_venue_ack_request(twi_venue *venue, uint32_t request, bool accepted, int64_t now_ns, tw_sink *sink);
+/* The venue had no time for the message `request`: the same again, not before this time. */
+void twi_venue_retry_request(twi_venue *venue, uint32_t link, uint32_t request, int64_t not_before_ns);
 /* What of the message `request` was neither confirmed nor left is refused, each stream by itself. */
 void twi_venue_refuse_rest(twi_venue *venue, uint32_t request, int64_t now_ns, tw_sink *sink);
 /* ... one stream. */
 void twi_venue_ack_stream(twi_venue *venue, twi_slot *slot, tw_channel channel, bool accepted, int64_t now_ns,
                           tw_sink *sink);
-/* An error that carries no id: refuses the streams of the symbols that its text names. */
-void twi_venue_refuse_named(twi_venue *venue, uint32_t link, const char *text, size_t len, int64_t now_ns,
+/* An error that carries no id: refuses the stream (channel -1: all of them) of the symbol that its text names. Of
+ * several symbols each is asked for again alone. False: it names none that waits for its confirmation. */
+bool twi_venue_refuse_named(twi_venue *venue, uint32_t link, int channel, const char *text, size_t len, int64_t now_ns,
                             tw_sink *sink);
+/* An error that names nothing: what waits for its confirmation is asked for again, each alone; if that is one stream
+ * only, it is refused. */
+void twi_venue_refuse_unnamed(twi_venue *venue, uint32_t link, int64_t now_ns, tw_sink *sink);
 /* A venue that answers with all that is subscribed: open, list() each, close. What was not listed has ended. */
 void twi_venue_list_open(twi_venue *venue, uint32_t link);
 void twi_venue_list_stream(twi_venue *venue, uint32_t link, const char *id, size_t id_len, tw_channel channel);
@@ -241,9 +256,12 @@ static inline void twi_stream_touch(twi_stream *stream, int64_t now_ns)
     if (stream->last_ns != 0 && now_ns - stream->last_ns > stream->cadence_ns)
         stream->cadence_ns = now_ns - stream->last_ns;
     stream->last_ns = now_ns;
-    if (stream->state == TWI_STREAM_SENT)
-        stream->state = TWI_STREAM_ON;
+    if (TWI_UNLIKELY(stream->state == TWI_STREAM_SENT))
+        stream->state = stream->wanted ? TWI_STREAM_ON : TWI_STREAM_LEAVE_OWED;
 }
+
+/* A symbol without a book is ok while its other streams bring something; says so if that is new. */
+void twi_venue_alive(twi_slot *slot, int64_t now_ns, tw_sink *sink);
 
 /* Writes the ids of slots as JSON strings with commas. */
 void twi_write_ids(twi_text *out, twi_slot *const *slots, uint32_t count);
@@ -262,8 +280,17 @@ static inline bool twi_venue_delta_usable(twi_slot *slot)
  * TW_RELINK if only a new connection helps. */
 tw_status twi_venue_broken(twi_venue *venue, twi_slot *slot, tw_book_state state, tw_reason reason, uint64_t from,
                            uint64_t to, int64_t now_ns, tw_sink *sink);
+/* ... because the venue's sequence went on past the book's, up to the number `to` that was not seen. */
+tw_status twi_venue_gap(twi_venue *venue, twi_slot *slot, uint64_t to, int64_t now_ns, tw_sink *sink);
 void twi_venue_set_state(twi_venue *venue, twi_slot *slot, tw_book_state state, tw_reason reason, uint64_t from,
                          uint64_t to, int64_t now_ns, tw_sink *sink);
+
+/* Snapshot, sequence and what was kept are forgotten; the levels stay. */
+void twi_venue_reset_join(twi_venue *venue, twi_slot *slot);
+/* ... and the levels: an empty snapshot says so. */
+void twi_venue_clear_book(twi_venue *venue, twi_slot *slot, int64_t now_ns, tw_sink *sink);
+/* A snapshot is to be fetched, not before this time. */
+void twi_venue_owe_fetch(twi_slot *slot, int64_t not_before_ns);
 
 /* What a delta means for a book whose snapshot is fetched. */
 typedef enum twi_verdict {

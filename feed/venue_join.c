@@ -7,6 +7,7 @@ enum { FETCH_TRIES_SHIFT_MAX = 5, HTTP_OK = 200, HTTP_RATE_LIMITED = 429, HTTP_B
 #define FETCH_BACKOFF_NS (500 * TWI_NS_PER_MS)
 #define MARKETS_RETRY_NS (30 * TWI_NS_PER_S)
 #define PAUSE_DEFAULT_NS (30 * TWI_NS_PER_S)
+#define CALM_NS          (60 * TWI_NS_PER_S) /* a book that breaks again within this time is repaired more slowly */
 
 void twi_venue_set_state(twi_venue *venue, twi_slot *slot, tw_book_state state, tw_reason reason, uint64_t from,
                          uint64_t to, int64_t now_ns, tw_sink *sink)
@@ -27,6 +28,39 @@ void twi_venue_set_state(twi_venue *venue, twi_slot *slot, tw_book_state state, 
     tw_sink_commit(sink);
 }
 
+void twi_venue_alive(twi_slot *slot, int64_t now_ns, tw_sink *sink)
+{
+    bool wanted = slot->streams[TW_CHANNEL_TRADE].wanted || slot->streams[TW_CHANNEL_QUOTE].wanted;
+    if (wanted && !slot->streams[TW_CHANNEL_BOOK].wanted)
+        twi_venue_set_state(NULL, slot, TW_STATE_OK, TW_REASON_NONE, 0, 0, now_ns, sink);
+}
+
+void twi_venue_reset_join(twi_venue *venue, twi_slot *slot)
+{
+    slot->synced = slot->bridged = false;
+    slot->fetch_owed = false;
+    slot->fetch_id = 0;
+    slot->fetch_tries = 0;
+    slot->seq = 0;
+    if (venue->backlog.cap > 0)
+        twi_backlog_forget(&venue->backlog, slot->index);
+}
+
+void twi_venue_clear_book(twi_venue *venue, twi_slot *slot, int64_t now_ns, tw_sink *sink)
+{
+    bool had_levels = twi_book_count(&slot->book, TWI_BID) + twi_book_count(&slot->book, TWI_ASK) > 0;
+    twi_venue_reset_join(venue, slot);
+    twi_book_clear(&slot->book);
+    if (!had_levels)
+        return;
+    tw_event *event = tw_sink_claim(sink);
+    *event = (tw_event){.instrument = slot->stats.instrument,
+                        .kind = TW_EVENT_BOOK_CLEAR,
+                        .flags = TW_FLAG_FIRST | TW_FLAG_LAST | TW_FLAG_SNAPSHOT,
+                        .recv_ns = now_ns};
+    tw_sink_commit(sink);
+}
+
 /* ---- repair ---- */
 
 static int64_t backoff_ns(uint8_t tries)
@@ -34,11 +68,23 @@ static int64_t backoff_ns(uint8_t tries)
     return FETCH_BACKOFF_NS << (tries < FETCH_TRIES_SHIFT_MAX ? tries : FETCH_TRIES_SHIFT_MAX);
 }
 
-static void owe_fetch(twi_slot *slot, int64_t not_before_ns)
+void twi_venue_owe_fetch(twi_slot *slot, int64_t not_before_ns)
 {
     slot->fetch_owed = true;
     slot->fetch_id = 0;
     slot->fetch_ns = not_before_ns;
+}
+
+/* The first repair is at once; while a book goes on breaking, each waits longer. */
+static int64_t repair_wait_ns(twi_slot *slot, int64_t now_ns)
+{
+    bool calm = slot->break_ns == 0 || now_ns - slot->break_ns > CALM_NS;
+    slot->break_ns = now_ns;
+    if (calm)
+        slot->breaks = 0;
+    else if (slot->breaks < UINT8_MAX)
+        slot->breaks++;
+    return slot->breaks == 0 ? 0 : backoff_ns((uint8_t)(slot->breaks - 1));
 }
 
 tw_status twi_venue_broken(twi_venue *venue, twi_slot *slot, tw_book_state state, tw_reason reason, uint64_t from,
@@ -51,13 +97,16 @@ tw_status twi_venue_broken(twi_venue *venue, twi_slot *slot, tw_book_state state
     slot->synced = slot->bridged = false;
     slot->history_known = slot->stats.trades > 0;
     twi_venue_set_state(venue, slot, state, reason, from, to, now_ns, sink);
+    int64_t not_before_ns = now_ns + repair_wait_ns(slot, now_ns);
+    twi_stream *stream = &slot->streams[TW_CHANNEL_BOOK];
     switch (venue->traits->repair) {
     case TWI_REPAIR_FETCH:
-        owe_fetch(slot, now_ns);
+        twi_venue_owe_fetch(slot, not_before_ns);
         break;
     case TWI_REPAIR_RESUBSCRIBE:
-        if (slot->streams[TW_CHANNEL_BOOK].wanted)
-            slot->streams[TW_CHANNEL_BOOK].state = TWI_STREAM_LEAVE_OWED;
+        stream->not_before_ns = not_before_ns;
+        if (stream->wanted)
+            stream->state = TWI_STREAM_LEAVE_OWED;
         break;
     case TWI_REPAIR_RELINK:
         return TW_RELINK;
@@ -65,6 +114,13 @@ tw_status twi_venue_broken(twi_venue *venue, twi_slot *slot, tw_book_state state
         break;
     }
     return TW_GAP;
+}
+
+tw_status twi_venue_gap(twi_venue *venue, twi_slot *slot, uint64_t to, int64_t now_ns, tw_sink *sink)
+{
+    bool ahead = to > slot->seq; /* else the venue began to count anew: no range tells what is missing */
+    return twi_venue_broken(venue, slot, TW_STATE_GAP, TW_REASON_SEQUENCE, ahead ? slot->seq + 1 : 0, ahead ? to : 0,
+                            now_ns, sink);
 }
 
 static void keep_message(twi_venue *venue, const twi_slot *slot, const twi_delta *delta)
@@ -86,7 +142,7 @@ twi_verdict twi_venue_judge(twi_venue *venue, twi_slot *slot, const twi_delta *d
     if (TWI_UNLIKELY(!slot->synced)) {
         twi_stream_touch(&slot->streams[TW_CHANNEL_BOOK], delta->recv_ns);
         if (!slot->fetch_owed && slot->fetch_id == 0)
-            owe_fetch(slot, delta->recv_ns);
+            twi_venue_owe_fetch(slot, delta->recv_ns);
         keep_message(venue, slot, delta);
         return TWI_KEPT;
     }
@@ -96,8 +152,7 @@ twi_verdict twi_venue_judge(twi_venue *venue, twi_slot *slot, const twi_delta *d
     }
     if (TWI_LIKELY(delta->continues))
         return TWI_APPLY;
-    twi_venue_broken(venue, slot, TW_STATE_GAP, TW_REASON_SEQUENCE, slot->seq + 1,
-                     delta->first > 0 ? delta->first - 1 : 0, delta->recv_ns, sink);
+    twi_venue_gap(venue, slot, delta->first > 0 ? delta->first - 1 : 0, delta->recv_ns, sink);
     keep_message(venue, slot, delta);
     return TWI_BROKEN;
 }
@@ -113,7 +168,7 @@ bool twi_venue_snapshot_fits(twi_venue *venue, twi_slot *slot, uint64_t seq, uin
         return true;
     if (slot->fetch_tries < UINT8_MAX)
         slot->fetch_tries++;
-    owe_fetch(slot, now_ns + backoff_ns(slot->fetch_tries));
+    twi_venue_owe_fetch(slot, now_ns + backoff_ns(slot->fetch_tries));
     return false;
 }
 
@@ -159,7 +214,7 @@ static int next_fetch(twi_venue *venue, int64_t now_ns, tw_request *request)
     for (uint32_t i = 0; i < venue->slot_count; i++) {
         twi_slot *slot = &venue->slots[i];
         if (slot->fetch_id != 0 && now_ns - slot->fetch_ns > FETCH_WAIT_NS)
-            owe_fetch(slot, now_ns);
+            twi_venue_owe_fetch(slot, now_ns);
         if (!slot->fetch_owed || slot->fetch_ns > now_ns || !venue->links[slot->link].up)
             continue;
         twi_text url = start_url(venue, request);
@@ -201,6 +256,7 @@ int twi_venue_next_request(void *state, int64_t now_ns, tw_request *request)
         owed = venue->traits->write_request(venue, now_ns, &url, &post) &&
                write_url(venue, &url, request, TW_REQUEST_TOKEN);
         request->post = post;
+        venue->own_id = owed ? request->id : venue->own_id;
     }
     if (!owed)
         owed = next_markets(venue, now_ns, request);
@@ -226,22 +282,40 @@ static void request_failed(twi_venue *venue, int64_t now_ns, const tw_response *
             continue;
         if (slot->fetch_tries < UINT8_MAX)
             slot->fetch_tries++;
-        owe_fetch(slot, now_ns + backoff_ns(slot->fetch_tries));
+        twi_venue_owe_fetch(slot, now_ns + backoff_ns(slot->fetch_tries));
     }
+}
+
+static bool awaited(const twi_venue *venue, uint32_t id)
+{
+    if (id == venue->markets_id || id == venue->own_id)
+        return true;
+    for (uint32_t i = 0; i < venue->slot_count; i++) {
+        if (venue->slots[i].fetch_id == id)
+            return true;
+    }
+    return false;
 }
 
 tw_status twi_venue_on_response(void *state, int64_t recv_ns, const tw_response *response, tw_sink *sink)
 {
     twi_venue *venue = state;
+    if (response->id != 0 && !awaited(venue, response->id)) {
+        venue->stats.ignored++; /* too late: its connection is gone, or it was asked again */
+        return TW_OK;
+    }
     if (response->id != 0 && response->status != HTTP_OK) {
         request_failed(venue, recv_ns, response);
         twi_venue_error(venue, (const char *)response->body, response->body_len);
         return TW_UNAVAILABLE;
     }
     if (response->id != 0 && response->id == venue->markets_id) {
-        venue->markets_page++;
-        venue->markets_ns = recv_ns;
-        return twi_venue_take_markets(venue, response->body, response->body_len);
+        tw_status status = twi_venue_take_markets(venue, response->body, response->body_len);
+        if (status == TW_OK) {
+            venue->markets_page++;
+            venue->markets_ns = recv_ns;
+        } /* else the same page again, later */
+        return status;
     }
     if (venue->traits->response == NULL) /* recordings: nothing else is asked for */
         return twi_venue_take_markets(venue, response->body, response->body_len);
