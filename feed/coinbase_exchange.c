@@ -307,7 +307,7 @@ const tw_feed_ops twi_feed_coinbase_exchange = {TWI_VENUE_SHARED_OPS,
                                                 .name = "coinbaseexchange",
                                                 .has = TW_HAS_WATCH_TRADES | TW_HAS_WATCH_TICKER |
                                                        TW_HAS_WATCH_ORDER_BOOK | TW_HAS_UNWATCH | TW_HAS_FETCH_MARKETS |
-                                                       TW_HAS_TRADE_HISTORY,
+                                                       TWI_HAS_FETCH | TW_HAS_TRADE_HISTORY,
                                                 .limits = &LIMITS,
                                                 .state_size = state_size,
                                                 .init = init,

@@ -22,6 +22,10 @@
 #include "feed/times.h"
 #include "tickwire/feed.h"
 
+enum { /* what every venue's REST half serves; venue_fetch_test.c holds it against the tables */
+       TWI_HAS_FETCH = TW_HAS_FETCH_TICKER | TW_HAS_FETCH_ORDER_BOOK | TW_HAS_FETCH_TRADES | TW_HAS_FETCH_OHLCV
+};
+
 enum {
     TWI_STREAM_COUNT = 3, /* TW_CHANNEL_TRADE, _QUOTE, _BOOK */
     TWI_GROUP_COUNT = 4,  /* markets of one venue that need endpoints of their own (Bybit: spot, linear, ...) */

@@ -75,7 +75,11 @@ typedef enum tw_has {
     TW_HAS_BOOK_CHECKSUM = 1 << 9,       /* ... by a checksum over the best levels */
     TW_HAS_BOOK_SNAPSHOT_REST = 1 << 10, /* the snapshot is fetched beside the stream and joined */
     TW_HAS_TRADE_HISTORY = 1 << 11,      /* old trades come at subscription, with TW_FLAG_HISTORY */
-    TW_HAS_BINARY_FRAMES = 1 << 12       /* compressed by the venue itself (HTX) */
+    TW_HAS_BINARY_FRAMES = 1 << 12,      /* compressed by the venue itself (HTX) */
+    TW_HAS_FETCH_TICKER = 1 << 16,       /* asked over REST, once */
+    TW_HAS_FETCH_ORDER_BOOK = 1 << 17,
+    TW_HAS_FETCH_TRADES = 1 << 18,
+    TW_HAS_FETCH_OHLCV = 1 << 19
 } tw_has;
 
 /* The venue's published limits, for whoever drives the connections. 0: none is known. */
