@@ -84,6 +84,9 @@ stage_headers() {
 list_sources() { # TARGET
     local leave=$other_only
     [ "$1" = linux ] || leave=$linux_only
+    cmake -DFILE=engine/http/dashboard.html -DHEADER=engine/http/dashboard.h -DNAME=twi_dashboard_page \
+        -DOUT="$folder/twi_dashboard_page.c" -P tools/cmake/TickwireEmbed.cmake
+    echo "$folder/twi_dashboard_page.c"
     find engine feed codecs subscribers tools examples -name '*.c' -o -name '*.cpp' | grep -Ev "$leave" | sort
 }
 

@@ -129,10 +129,25 @@ static const twi_config_key candles_keys[] = {
     KEY("history", TWI_CONFIG_INT, candles, history, .initial = "240", .min = 0, .max = 100000,
         .unit = "candles per interval",
         .reason = "Closed candles kept per instrument and interval (1s 1m 5m 15m 1h 1d), which late trades still "
-                  "correct; 80 bytes each. 0 keeps the running ones only."),
+                  "correct and /v1/ohlcv gives; 80 bytes each. 0 keeps the running ones only."),
     KEY("close_delay", TWI_CONFIG_DURATION, candles, close_delay_ns, .initial = "250ms", .min = 0, .max = HOUR,
         .reason = "A candle closes with the first trade of a later interval, or so long after its end by the clock. "
                   "Trades that come later still correct it."),
+};
+
+static const twi_config_key http_keys[] = {
+    KEY("trade_history", TWI_CONFIG_INT, http, trade_history, .initial = "200", .min = 0, .max = 100000,
+        .unit = "trades per instrument",
+        .reason = "Last trades kept for /v1/trades and the last price of /v1/ticker; 56 bytes each. 0: none."),
+    KEY("pending_bytes_max", TWI_CONFIG_SIZE, http, pending_bytes_max, .initial = "32MiB", .min = 1 << 20, .max = GIB,
+        .unit = "per shard",
+        .reason =
+            "Responses that wait for clients which do not read them, all together. Beyond it requests get 503, so "
+            "that slow readers cannot fill the memory."),
+    KEY("allow_origin", TWI_CONFIG_STRING, http, allow_origin, .initial = "*",
+        .reason =
+            "Access-Control-Allow-Origin of responses: which web pages may read them. * is right for public data, "
+            "a token is asked for all the same; empty sends no such header."),
 };
 
 static const twi_config_key stream_keys[] = {
@@ -262,6 +277,7 @@ static const twi_config_section sections[] = {
     SECTION(wire_log, "The logs of finished frames that clients are sent from.", wire_log_keys),
     SECTION(book, "Order books.", book_keys),
     SECTION(candles, "Open, high, low, close and volume, made from the trades.", candles_keys),
+    SECTION(http, "What is answered over HTTP, on the same port as the stream.", http_keys),
     SECTION(auth, "Who may connect.", auth_keys),
     SECTION(logging, "Messages of the engine about itself.", logging_keys),
     SECTION(test, "Faults made on purpose, to test what measures. Leave them alone otherwise.", test_keys),
@@ -296,6 +312,19 @@ static void check_listen(const twi_settings *settings, twi_config *config)
                          path_max);
     if (!*settings->listen.host)
         twi_config_fault(config, "listen", -1, "host", "is empty; write an address such as \"127.0.0.1\"");
+}
+
+/* It goes into a header as it is. */
+static void check_http(const twi_settings_http *http, twi_config *config)
+{
+    enum { ORIGIN_BYTES_MAX = 200 };
+    size_t len = strlen(http->allow_origin);
+    for (size_t i = 0; i < len; i++)
+        if (http->allow_origin[i] <= ' ' || http->allow_origin[i] > '~')
+            len = ORIGIN_BYTES_MAX + 1;
+    if (len > ORIGIN_BYTES_MAX)
+        twi_config_fault(config, "http", -1, "allow_origin",
+                         "is no origin; write * or one such as https://example.org");
 }
 
 static bool is_speed(const char *speed)
@@ -339,6 +368,7 @@ static void check_settings(const void *filled, twi_config *config)
 {
     const twi_settings *settings = filled;
     check_listen(settings, config);
+    check_http(&settings->http, config);
     check_power(config, "ring", "slots", settings->ring.slots);
     check_power(config, "wire_log", "bytes", settings->wire_log.bytes);
     if (settings->wire_log.index_slots)

@@ -77,6 +77,13 @@ typedef struct twi_settings_candles {
     int64_t close_delay_ns;
 } twi_settings_candles;
 
+/* What is answered over HTTP beside the stream. */
+typedef struct twi_settings_http {
+    int64_t trade_history; /* last trades kept per instrument */
+    int64_t pending_bytes_max;
+    const char *allow_origin; /* "": no CORS header */
+} twi_settings_http;
+
 typedef struct twi_settings_stream {
     int64_t heartbeat_ns;
     int64_t snapshot_budget_bytes; /* per client and turn of the loop */
@@ -136,6 +143,7 @@ typedef struct twi_settings {
     twi_settings_wire_log wire_log;
     twi_settings_book book;
     twi_settings_candles candles;
+    twi_settings_http http;
     twi_settings_stream stream;
     twi_settings_auth auth;
     twi_settings_logging logging;
@@ -186,6 +194,8 @@ typedef struct twi_memory_unit_sizes {
     size_t topic;                 /* last values, per instrument */
     size_t book_level;
     size_t candle_series; /* of one instrument */
+    size_t trade;         /* that is kept for HTTP */
+    size_t http_shard;    /* rendered responses and questions of one shard */
     size_t client, group;
     size_t loop_sock; /* per connection and listener */
     size_t recv_buffer;

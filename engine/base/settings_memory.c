@@ -28,6 +28,10 @@ void twi_settings_memory(const twi_settings *settings, const twi_memory_unit_siz
     twi_memory_add(report, "topics", instruments, sizes->topic);
     twi_memory_add(report, "books", 2 * instruments * (uint64_t)settings->book.depth_max, sizes->book_level);
     twi_memory_add(report, "candles", instruments, sizes->candle_series);
+    twi_memory_add(report, "last trades", instruments * (uint64_t)settings->http.trade_history, sizes->trade);
+    twi_memory_add(report, "HTTP answers", shards, sizes->http_shard);
+    twi_memory_add(report, "HTTP responses", shards,
+                   sizes->http_shard ? (uint64_t)settings->http.pending_bytes_max : 0);
     twi_memory_add(report, "clients", clients, sizes->client);
     twi_memory_add(report, "subscription groups", shards * (uint64_t)settings->limits.groups_max, sizes->group);
     twi_memory_add(report, "sockets", clients + shards, sizes->loop_sock);

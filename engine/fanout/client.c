@@ -40,6 +40,7 @@ static void release_when_quiet(twi_client *client)
     if (client->send_pending || client->recv_pending || client->closing_socket)
         return;
     twi_timer_clear(client);
+    twi_http_forget(client);
     if (client->waiting)
         unlist(&shard->waiting, client);
     if (client->parked_listed)
@@ -73,6 +74,7 @@ void twi_client_kill(twi_client *client)
         return;
     }
     twi_client_leave(client);
+    twi_http_forget(client);
     if (client->saved_rest > 0) { /* begun, and never to be completed */
         shard->totals.lost++;
         twi_count(shard, TWI_COUNTER_LOST, 1);
@@ -270,6 +272,16 @@ static void on_stream_bytes(twi_client *client, uint8_t *data, size_t len)
         twi_client_pump(client);
 }
 
+void twi_client_take_early(twi_client *client)
+{
+    if (client->state != TWI_CLIENT_STREAM || client->in.len == 0 || client->message_ready)
+        return;
+    twi_buffer early = client->in;
+    client->in = (twi_buffer){.cap_max = early.cap_max};
+    on_stream_bytes(client, early.data, early.len);
+    twi_buffer_fini(&early);
+}
+
 static void on_bytes(twi_client *client, const uint8_t *data, size_t len)
 {
     client->last_received_ns = twi_shard_now(client->shard);
@@ -286,13 +298,6 @@ static void on_bytes(twi_client *client, const uint8_t *data, size_t len)
             return;
         }
         twi_http_front(client);
-        if (client->state == TWI_CLIENT_STREAM && client->in.len > 0 && !client->message_ready) {
-            /* Frames that came right behind the head. */
-            twi_buffer early = client->in;
-            client->in = (twi_buffer){.cap_max = early.cap_max};
-            on_stream_bytes(client, early.data, early.len);
-            twi_buffer_fini(&early);
-        }
         return;
     }
     /* The loop lends its buffer; unmasking in place is what it is lent for. */

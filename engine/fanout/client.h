@@ -57,6 +57,12 @@ typedef struct twi_joining {
     struct twi_joining *next_free;
 } twi_joining;
 
+struct twi_client;
+typedef struct twi_client_list {
+    struct twi_client *first, *last;
+    uint32_t count;
+} twi_client_list;
+
 typedef struct twi_client {
     twi_op recv_op, send_op, close_op;
     twi_shard *shard;
@@ -75,8 +81,12 @@ typedef struct twi_client {
     uint32_t send_bytes;         /* planned */
     uint32_t frame_rest;         /* bytes of a frame of the log that were begun and must go first */
     uint32_t saved_rest;         /* the same after they were copied to the front of the private bytes */
-    twi_buffer out;              /* private bytes that wait */
-    twi_buffer sending;          /* private bytes in flight; they do not move while they are */
+    struct twi_client *http_previous, *http_next; /* those who wait for the same answer */
+    twi_client_list *http_list;                   /* NULL: it does not wait for one */
+    uint32_t http_bytes;                          /* of responses that it has not taken yet */
+    uint32_t head_seen;                           /* bytes of `in` that are known to be no whole head */
+    twi_buffer out;                               /* private bytes that wait */
+    twi_buffer sending;                           /* private bytes in flight; they do not move while they are */
     uint32_t sending_done;
     twi_buffer in;         /* HTTP head or control message that is not complete */
     twi_buffer deferred;   /* received while a join was under way */
@@ -119,7 +129,8 @@ enum {
     TWI_CLOSE_TIMEOUT_NS = 2000000000,
     TWI_SEND_BYTES_MAX = 4 << 20,            /* of one send: bounds how long one client holds the loop */
     TWI_PRIVATE_BACKLOG_BYTES_MAX = 1 << 20, /* answers that a client which does not read may pile up */
-    TWI_RESPONSE_BACKLOG_BYTES = 256 << 10   /* HTTP answers waiting before the next pipelined request is looked at */
+    TWI_RESPONSE_BACKLOG_BYTES = 256 << 10,  /* HTTP answers waiting before the next pipelined request is looked at */
+    TWI_RESPONSE_RETAIN_BYTES = 16 << 10     /* larger buffers are given back when a response is out */
 };
 
 /* What one topic of one client has missed (policy drop). */
@@ -156,8 +167,11 @@ struct twi_shard {
     _Atomic int asleep;
     uint64_t joins_under_way;
     uint64_t send_count;
-    uint64_t *last_seq[TWI_CODECS_MAX]; /* [topic] as of `seen`; known for topics that a group here wants */
-    twi_shard_totals totals;            /* without pending */
+    twi_client_list http_waiters[TWI_QUERIES_MAX]; /* [ticket] */
+    twi_client_list http_starved;                  /* all questions are taken */
+    uint64_t http_bytes;                           /* of responses that wait for their clients */
+    uint64_t *last_seq[TWI_CODECS_MAX];            /* [topic] as of `seen`; known for topics that a group here wants */
+    twi_shard_totals totals;                       /* without pending */
 };
 
 static inline const twi_loop_ops *twi_ops(const twi_shard *shard)
@@ -185,8 +199,10 @@ void twi_waiting_add(twi_client *client);
 /* client.c */
 void twi_client_accept(twi_shard *shard, twi_sock sock);
 void twi_client_receive(twi_client *client); /* arms recv, unless it is armed */
-void twi_client_resume(twi_client *client);  /* a join is done: goes on with what came in meanwhile */
-void twi_client_kill(twi_client *client);    /* ends the connection without another byte */
+/* The connection has just become a stream: frames that came right behind the head. */
+void twi_client_take_early(twi_client *client);
+void twi_client_resume(twi_client *client); /* a join is done: goes on with what came in meanwhile */
+void twi_client_kill(twi_client *client);   /* ends the connection without another byte */
 /* Ends it politely: when the frame that is being sent is out, `bye` (for codes from 4000 on) and a close frame
  * follow.
  * code 0: a close frame without code. reason: static, at most TWI_WS_REASON_BYTES_MAX. */
@@ -223,7 +239,12 @@ void twi_client_leave(twi_client *client);  /* gives back its subscriptions; wha
 void twi_joining_free(twi_shard *shard, twi_joining *joining);
 
 /* http_front.c */
-/* Looks at client->in for a request head. */
+/* Looks at client->in for request heads. */
 void twi_http_front(twi_client *client);
+/* Serves those who wait for answers of the publisher that are here. Returns how many answers. */
+uint32_t twi_http_take_answers(twi_shard *shard);
+/* It has taken n bytes, or has gone. */
+void twi_http_sent(twi_client *client, uint32_t n);
+void twi_http_forget(twi_client *client);
 
 #endif

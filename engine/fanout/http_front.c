@@ -1,7 +1,11 @@
-/* http_front.c - the first bytes of a connection: an HTTP request head that becomes a WebSocket stream, or is
- * answered. */
+/* http_front.c - the first bytes of a connection: an HTTP request head that becomes a WebSocket stream, or is answered.
+ *
+ * Requests are parsed where they were received. One that needs the publisher stays there, and its client waits in the
+ * list of that question; when the answer is here it is parsed again and finds it. Those behind it wait with it, so
+ * answers keep the order of their requests. */
 #include <string.h>
 
+#include "engine/base/assert.h"
 #include "engine/fanout/client.h"
 #include "engine/proto/ws_handshake.h"
 
@@ -10,22 +14,24 @@ enum { TOKEN_BYTES_MAX = 512 };
 static const char *const protocol_names[] = {"tickwire.v1.json", "tickwire.v1.flatbuffers"};
 enum { PROTOCOL_COUNT = sizeof(protocol_names) / sizeof(protocol_names[0]) };
 
-static void answer_plain(twi_client *client, uint16_t status, const char *name, const char *message, int keep_alive)
+/* An error of the shard itself; the connection ends with it. */
+static void answer_plain(twi_client *client, uint16_t status, int code, const char *name, const char *message)
 {
     twi_buffer body = {0};
-    twi_buffer_format(&body, "{\"code\":%u,\"name\":\"%s\",\"message\":", status, name);
+    twi_buffer_format(&body, "{\"code\":%d,\"name\":\"%s\",\"message\":", code, name);
     twi_buffer_json_string(&body, message, strlen(message));
-    twi_buffer_text(&body, ",\"temporary\":false}\n");
+    twi_buffer_text(&body, status == 503 ? ",\"temporary\":true}\n" : ",\"temporary\":false}\n");
     twi_http_response_head head = {.status = status,
-                                   .keep_alive = keep_alive != 0,
                                    .content_type = "application/json",
-                                   .content_length = body.len};
+                                   .content_length = body.len,
+                                   .extra_headers = status == 503   ? "Retry-After: 1\r\n"
+                                                    : status == 401 ? "WWW-Authenticate: Bearer\r\n"
+                                                                    : NULL};
     char text[TWI_HTTP_RESPONSE_HEAD_BYTES + 64];
     twi_buffer_append(&client->out, text, twi_http_response_head_write(text, sizeof text, &head));
     twi_buffer_append(&client->out, body.data, body.len);
     twi_buffer_fini(&body);
-    if (!keep_alive)
-        client->close_after_send = 1;
+    client->close_after_send = 1;
     twi_count(client->shard, twi_counter_of_http(status), 1);
 }
 
@@ -108,7 +114,7 @@ static void open_stream(twi_client *client, const twi_http_request *request, con
     const char *protocol;
     int codec = choose_codec(shard, request, &protocol);
     if (codec < 0) {
-        answer_plain(client, 400, "NotSupported", "codec must be json or flatbuffers", 0);
+        answer_plain(client, 400, TWI_ERROR_NOT_SUPPORTED, "NotSupported", "codec must be json or flatbuffers");
         return;
     }
     char server[64] = "tickwire/";
@@ -142,63 +148,202 @@ static void open_stream(twi_client *client, const twi_http_request *request, con
         twi_client_tick(client, client->last_sent_ns); /* from the handshake's deadline to the stream's */
 }
 
-/* Answers one request. 0: it is no HTTP any more. */
-static int serve(twi_client *client, const twi_http_request *request)
+/* The request wants a WebSocket stream. */
+static void serve_stream(twi_client *client, const twi_http_request *request)
 {
     twi_shard *shard = client->shard;
     twi_ws_upgrade upgrade;
-    if (twi_slice_equals(request->path, "/v1/stream")) {
-        tw_status status = twi_ws_upgrade_check(request, &upgrade);
-        if (status == TW_OK) {
-            open_stream(client, request, &upgrade);
-            return 0;
-        }
-        char answer[TWI_WS_ACCEPT_BYTES];
-        uint16_t code = status == TW_EMPTY ? 426 : upgrade.error_status;
-        const char *why = status == TW_EMPTY ? "this is a WebSocket endpoint" : upgrade.error;
-        twi_buffer_append(&client->out, answer, twi_ws_reject_write(answer, sizeof answer, code, why));
-        client->close_after_send = 1;
-        twi_count(shard, twi_counter_of_http(code), 1);
-        twi_count(shard, TWI_COUNTER_REFUSED_HANDSHAKE, 1);
-        return 1;
+    tw_status status = twi_ws_upgrade_check(request, &upgrade);
+    if (status == TW_OK) {
+        open_stream(client, request, &upgrade);
+        return;
     }
-    if (request->fields.content_length > 0 || request->fields.chunked) {
-        answer_plain(client, 413, "BadRequest", "a request here has no body", 0);
-        return 1;
-    }
-    shard->config.http(shard->config.http_owner, request, &client->out);
-    if (!request->fields.keep_alive)
-        client->close_after_send = 1;
-    return 1;
+    char answer[TWI_WS_ACCEPT_BYTES];
+    uint16_t code = status == TW_EMPTY ? 426 : upgrade.error_status;
+    const char *why = status == TW_EMPTY ? "this is a WebSocket endpoint" : upgrade.error;
+    twi_buffer_append(&client->out, answer, twi_ws_reject_write(answer, sizeof answer, code, why));
+    client->close_after_send = 1;
+    twi_count(shard, twi_counter_of_http(code), 1);
+    twi_count(shard, TWI_COUNTER_REFUSED_HANDSHAKE, 1);
 }
 
-void twi_http_front(twi_client *client)
+static int starts_with(twi_slice slice, const char *text)
+{
+    return slice.len >= strlen(text) && memcmp(slice.data, text, strlen(text)) == 0;
+}
+
+/* ---- waiting for the publisher ---- */
+
+static void wait_in(twi_client_list *list, twi_client *client)
+{
+    client->http_list = list;
+    client->http_next = NULL;
+    client->http_previous = list->last;
+    if (list->last != NULL)
+        list->last->http_next = client;
+    else
+        list->first = client;
+    list->last = client;
+    list->count++;
+}
+
+static void wait_no_more(twi_client *client)
+{
+    twi_client_list *list = client->http_list;
+    if (client->http_previous != NULL)
+        client->http_previous->http_next = client->http_next;
+    else
+        list->first = client->http_next;
+    if (client->http_next != NULL)
+        client->http_next->http_previous = client->http_previous;
+    else
+        list->last = client->http_previous;
+    list->count--;
+    client->http_list = NULL;
+}
+
+void twi_http_sent(twi_client *client, uint32_t n)
+{
+    uint32_t counted = n < client->http_bytes ? n : client->http_bytes;
+    client->http_bytes -= counted;
+    client->shard->http_bytes -= counted;
+}
+
+void twi_http_forget(twi_client *client)
+{
+    twi_http_sent(client, client->http_bytes);
+    if (client->http_list != NULL)
+        wait_no_more(client);
+}
+
+/* ---- serving ---- */
+
+/* Answers one request that is not for the stream. 0: it has to wait. */
+static int serve(twi_client *client, const twi_http_request *request, uint32_t ticket)
+{
+    twi_shard *shard = client->shard;
+    if (request->fields.content_length > 0 || request->fields.chunked) {
+        answer_plain(client, 413, TWI_ERROR_BAD_REQUEST, "BadRequest", "a request here has no body");
+        return 1;
+    }
+    if (starts_with(request->path, "/v1/") && !twi_slice_equals(request->method, "OPTIONS") &&
+        !token_is_good(shard, request)) {
+        twi_count(shard, TWI_COUNTER_REFUSED_TOKEN, 1);
+        answer_plain(client, 401, TWI_ERROR_AUTHENTICATION, "AuthenticationError",
+                     "this engine asks for a token: Authorization: Bearer TOKEN, or ?token=TOKEN");
+        return 1;
+    }
+    if (shard->config.http_pending_bytes_max != 0 && shard->http_bytes > shard->config.http_pending_bytes_max) {
+        answer_plain(client, 503, TWI_ERROR_NOT_AVAILABLE, "ExchangeNotAvailable",
+                     "too many responses wait for clients that do not read: try again");
+        return 1;
+    }
+    const twi_http_handler *http = &shard->config.http;
+    switch (http->serve(http->owner, request, &ticket, &client->out)) {
+    case TWI_HTTP_LATER:
+        TWI_ASSERT(ticket < TWI_QUERIES_MAX);
+        wait_in(&shard->http_waiters[ticket], client);
+        return 0;
+    case TWI_HTTP_FULL:
+        wait_in(&shard->http_starved, client);
+        return 0;
+    default:
+        if (!request->fields.keep_alive)
+            client->close_after_send = 1;
+        return 1;
+    }
+}
+
+/* The bytes behind the head belong to the stream that it opens. */
+static void upgrade_client(twi_client *client, const twi_http_request *request, uint32_t head_end)
+{
+    twi_buffer head = client->in; /* the request's slices point into it */
+    client->in = (twi_buffer){.cap_max = head.cap_max};
+    twi_buffer_append(&client->in, head.data + head_end, head.len - head_end);
+    serve_stream(client, request);
+    twi_buffer_fini(&head);
+    if (client->state == TWI_CLIENT_HTTP)
+        twi_buffer_fini(&client->in); /* refused: nothing behind it is read */
+}
+
+/* One pass over what has come in; ticket: of the answer that the first request in it has waited for. */
+static void serve_all(twi_client *client, uint32_t ticket)
 {
     twi_shard *shard = client->shard;
     const twi_http_limits limits = {.line_bytes_max = shard->config.http_head_bytes_max,
                                     .head_bytes_max = shard->config.http_head_bytes_max};
-    while (client->state == TWI_CLIENT_HTTP && !client->close_after_send && client->in.len > 0) {
+    uint32_t used = 0;
+    while (client->state == TWI_CLIENT_HTTP && !client->close_after_send && used < client->in.len) {
         if (client->out.len > TWI_RESPONSE_BACKLOG_BYTES)
             break; /* the next pipelined request waits until answers have gone out */
         twi_http_request request;
-        tw_status status = twi_http_request_parse(client->in.data, client->in.len, 0, &limits, &request);
-        if (status == TW_NEED_MORE)
-            break;
-        if (status != TW_OK) {
-            answer_plain(client, request.error_status, "BadRequest", request.error, 0);
+        tw_status status =
+            twi_http_request_parse(client->in.data + used, client->in.len - used, client->head_seen, &limits, &request);
+        if (status == TW_NEED_MORE) {
+            client->head_seen = client->in.len - used;
             break;
         }
-        twi_buffer head = client->in; /* the request's slices point into it */
-        client->in = (twi_buffer){.cap_max = head.cap_max};
-        if (head.len > request.fields.head_bytes)
-            twi_buffer_append(&client->in, head.data + request.fields.head_bytes, head.len - request.fields.head_bytes);
-        int http = serve(client, &request);
-        twi_buffer_fini(&head);
-        if (http)
-            twi_timer_set(client, twi_shard_now(shard) + shard->config.handshake_timeout_ns);
+        client->head_seen = 0;
+        if (status != TW_OK) {
+            answer_plain(client, request.error_status, TWI_ERROR_BAD_REQUEST, "BadRequest", request.error);
+            break;
+        }
+        if (twi_slice_equals(request.path, "/v1/stream")) {
+            upgrade_client(client, &request, used + (uint32_t)request.fields.head_bytes);
+            return;
+        }
+        uint32_t before = client->out.len;
+        int answered = serve(client, &request, ticket);
+        ticket = TWI_HTTP_NO_TICKET;
+        if (!answered)
+            break;
+        client->http_bytes += client->out.len - before;
+        shard->http_bytes += client->out.len - before;
+        used += (uint32_t)request.fields.head_bytes;
+        twi_timer_set(client, twi_shard_now(shard) + shard->config.handshake_timeout_ns);
     }
+    if (client->state == TWI_CLIENT_HTTP)
+        twi_buffer_consume(&client->in, used);
+}
+
+static void front(twi_client *client, uint32_t ticket)
+{
+    serve_all(client, ticket);
     if (client->out.failed)
         twi_client_kill(client);
     else
         twi_client_pump(client);
+    twi_client_take_early(client);
+}
+
+void twi_http_front(twi_client *client)
+{
+    if (client->http_list == NULL)
+        front(client, TWI_HTTP_NO_TICKET);
+}
+
+/* Exactly those who wait now: on the way some may begin to wait again. */
+static void resume(twi_client_list *list, uint32_t ticket)
+{
+    for (uint32_t count = list->count; count > 0 && list->first != NULL; count--) {
+        twi_client *client = list->first;
+        wait_no_more(client);
+        front(client, ticket);
+    }
+}
+
+uint32_t twi_http_take_answers(twi_shard *shard)
+{
+    const twi_http_handler *http = &shard->config.http;
+    twi_query *query;
+    uint32_t taken = 0;
+    for (; (query = twi_spsc_peek(&shard->config.link->answers)) != NULL; taken++) {
+        twi_spsc_pop(&shard->config.link->answers);
+        uint32_t ticket = http->answered(http->owner, query);
+        resume(&shard->http_waiters[ticket], ticket);
+        http->release(http->owner, ticket);
+    }
+    if (taken > 0)
+        resume(&shard->http_starved, TWI_HTTP_NO_TICKET);
+    return taken;
 }

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/fanout/query.h"
 #include "engine/fanout/spsc.h"
 #include "tickwire/status.h"
 
@@ -44,12 +45,14 @@ typedef struct twi_join {
     uint64_t begin, end; /* index positions in the codec's log */
 } twi_join;
 
-enum { TWI_CODECS_MAX = 4 };
+enum { TWI_CODECS_MAX = 4, TWI_QUERIES_MAX = 16 };
 
 /* One per shard. At most TWI_SPSC_SLOTS joins of a shard are under way, so that no queue can be full. */
 typedef struct twi_join_link {
     twi_spsc requests;                /* shard -> publisher */
     twi_spsc replies[TWI_CODECS_MAX]; /* publisher -> shard, in log order of that codec */
+    twi_spsc queries;                 /* twi_query, shard -> publisher; at most TWI_QUERIES_MAX are under way */
+    twi_spsc answers;                 /* publisher -> shard */
 } twi_join_link;
 
 #endif

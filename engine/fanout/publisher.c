@@ -11,7 +11,8 @@
 enum {
     HEADER_ROOM = 4, /* header bytes of a server frame of 126..65535 bytes, the usual case */
     JOINS_PER_STEP = 256,
-    GROUP_EVENTS_EXTRA = 1024
+    GROUP_EVENTS_EXTRA = 1024,
+    QUERY_WAITS_MAX = 1024
 };
 
 static void tell_candle(void *owner, uint32_t instrument, uint32_t interval, const twi_candle *candle);
@@ -32,7 +33,8 @@ tw_status twi_publisher_open(twi_publisher *publisher, const twi_publisher_confi
     publisher->symbols = tw_ring_reader_symbols(config->reader);
     publisher->topic_count = config->instrument_count_max * TWI_TOPIC_SLOTS;
     publisher->snapshot_budget = config->log_bytes / 4;
-    tw_status status = twi_market_open(&publisher->market, config->instrument_count_max, config->book_depth_max);
+    tw_status status = twi_market_open(&publisher->market, config->instrument_count_max, config->book_depth_max,
+                                       config->trade_history);
     if (status == TW_OK)
         status = twi_market_reserve(&publisher->market, tw_symbols_count(publisher->symbols));
     twi_candles_config candles = {
@@ -51,10 +53,11 @@ tw_status twi_publisher_open(twi_publisher *publisher, const twi_publisher_confi
     uint32_t snapshot_max = twi_market_snapshot_max(&publisher->market);
     publisher->group_count_max = snapshot_max + GROUP_EVENTS_EXTRA;
     publisher->topic_seq = calloc(publisher->topic_count, sizeof *publisher->topic_seq);
+    publisher->versions = calloc(config->instrument_count_max, sizeof *publisher->versions);
     publisher->group = calloc(publisher->group_count_max, sizeof *publisher->group);
     publisher->snapshot = calloc(snapshot_max, sizeof *publisher->snapshot);
-    int complete =
-        status == TW_OK && publisher->topic_seq != NULL && publisher->group != NULL && publisher->snapshot != NULL;
+    int complete = status == TW_OK && publisher->topic_seq != NULL && publisher->versions != NULL &&
+                   publisher->group != NULL && publisher->snapshot != NULL;
     for (uint32_t i = 0; i < config->codec_count && complete; i++) {
         twi_publisher_codec *codec = &publisher->codecs[i];
         codec->ops = config->codecs[i];
@@ -95,6 +98,7 @@ void twi_publisher_close(twi_publisher *publisher)
     twi_market_close(&publisher->market);
     twi_candles_close(&publisher->candles);
     free(publisher->topic_seq);
+    free(publisher->versions);
     free(publisher->group);
     free(publisher->snapshot);
     memset(publisher, 0, sizeof *publisher);
@@ -211,6 +215,7 @@ static void publish_status(twi_publisher *publisher, uint32_t instrument, tw_boo
         .u.status = {.state = (uint16_t)state, .reason = (uint16_t)reason},
     };
     twi_market_status(&publisher->market, &event);
+    twi_version_bump(&publisher->versions[instrument].book);
     publish(publisher, twi_topic(instrument, TWI_SLOT_STATUS), &event, 1, publish_ns);
 }
 
@@ -237,6 +242,7 @@ static void on_level(twi_publisher *publisher, const tw_event *event, int64_t pu
     if (!(event->flags & TW_FLAG_LAST))
         return;
     publisher->group_open = 0;
+    twi_version_bump(&publisher->versions[event->instrument].book);
     const twi_market_instrument *state = &publisher->market.instruments[event->instrument];
     if (publisher->group_broken) {
         publish_status(publisher, event->instrument, TW_STATE_GAP, TW_REASON_DEPTH_LIMIT, publish_ns);
@@ -257,10 +263,13 @@ static void on_event(twi_publisher *publisher, const tw_event *event, int64_t pu
     switch (event->kind) {
     case TW_EVENT_TRADE:
         publish(publisher, twi_topic(event->instrument, TWI_SLOT_TRADE), event, 1, publish_ns);
+        twi_market_trade(&publisher->market, event);
         twi_candles_trade(&publisher->candles, event);
+        twi_version_bump(&publisher->versions[event->instrument].trade);
         break;
     case TW_EVENT_QUOTE:
         twi_market_quote(&publisher->market, event);
+        twi_version_bump(&publisher->versions[event->instrument].quote);
         publish(publisher, twi_topic(event->instrument, TWI_SLOT_QUOTE), event, 1, publish_ns);
         break;
     case TW_EVENT_LEVEL:
@@ -269,6 +278,7 @@ static void on_event(twi_publisher *publisher, const tw_event *event, int64_t pu
         break;
     case TW_EVENT_STATUS:
         twi_market_status(&publisher->market, event);
+        twi_version_bump(&publisher->versions[event->instrument].book);
         publish(publisher, twi_topic(event->instrument, TWI_SLOT_STATUS), event, 1, publish_ns);
         break;
     default:
@@ -437,6 +447,14 @@ static int joins_waiting(const twi_publisher *publisher)
     return 0;
 }
 
+static int queries_waiting(const twi_publisher *publisher)
+{
+    for (uint32_t i = 0; i < publisher->link_count; i++)
+        if (twi_spsc_peek(&publisher->links[i]->queries) != NULL)
+            return 1;
+    return 0;
+}
+
 /* Joins may fill a quarter of the log at once and all of it once per second: what streams to others must not be
  * pushed
  * out by newcomers. */
@@ -469,11 +487,24 @@ static uint32_t handle_joins(twi_publisher *publisher)
     return answered;
 }
 
+/* ---- queries ---- */
+
+/* Between two book messages: in the middle of one a book can be crossed. A message that never ends is no reason to wait
+ * for ever. */
+static uint32_t answer_queries(twi_publisher *publisher)
+{
+    if (!queries_waiting(publisher) || (publisher->group_open && ++publisher->query_waits < QUERY_WAITS_MAX))
+        return 0;
+    publisher->query_waits = 0;
+    return twi_publisher_answer_all(publisher);
+}
+
 /* ---- the step ---- */
 
 uint32_t twi_publisher_step(twi_publisher *publisher)
 {
     uint32_t work = handle_joins(publisher);
+    work += answer_queries(publisher);
     uint32_t events = read_ring(publisher);
     events += close_candles(publisher, events);
     if (events > 0)
@@ -484,7 +515,7 @@ uint32_t twi_publisher_step(twi_publisher *publisher)
 
 int twi_publisher_pending(const twi_publisher *publisher)
 {
-    return joins_waiting(publisher) || tw_ring_reader_lag(publisher->config.reader) > 0;
+    return joins_waiting(publisher) || queries_waiting(publisher) || tw_ring_reader_lag(publisher->config.reader) > 0;
 }
 
 int64_t twi_publisher_due_ns(const twi_publisher *publisher)

@@ -40,6 +40,7 @@ typedef struct twi_publisher_config {
     uint32_t book_depth_max;
     size_t log_bytes, log_index_slots; /* of each codec's log */
     uint64_t snapshot_bytes_max;       /* of the snapshots that one step writes, one join more or less; 0: no limit */
+    uint32_t trade_history;            /* last trades kept per instrument */
     uint32_t candle_history;           /* closed candles kept per interval */
     int64_t candle_close_delay_ns;     /* from an interval's end until the clock closes its candle */
     twi_cells *counters;
@@ -68,7 +69,10 @@ typedef struct twi_publisher {
     int64_t budget_ns;        /* when it was last filled up */
     twi_join_link *links[TWI_SHARDS_MAX];
     uint32_t link_count;
-    uint32_t next_link; /* whose turn it is, so that a busy shard does not starve the others */
+    uint32_t next_query_link;
+    uint32_t query_waits;   /* steps that queries have waited for the end of a book message */
+    twi_versions *versions; /* [instrument] written here, read by anybody */
+    uint32_t next_link;     /* whose turn it is, so that a busy shard does not starve the others */
     tw_event batch[TWI_PUBLISH_BATCH];
 } twi_publisher;
 
@@ -77,7 +81,11 @@ TW_MUST_USE tw_status twi_publisher_open(twi_publisher *publisher, const twi_pub
 void twi_publisher_close(twi_publisher *publisher);
 /* Before the first step: a shard and its queues. */
 void twi_publisher_add_link(twi_publisher *publisher, twi_join_link *link);
-/* Returns events read plus joins answered; 0 means idle. */
+/* In the publisher's own thread: fills in the answer. */
+void twi_publisher_answer(twi_publisher *publisher, twi_query *query);
+/* Internal to the publisher: those that wait in the queues of shards. */
+uint32_t twi_publisher_answer_all(twi_publisher *publisher);
+/* Returns events read plus joins and queries answered; 0 means idle. */
 uint32_t twi_publisher_step(twi_publisher *publisher);
 /* Is there anything to do? Used before going to sleep. */
 int twi_publisher_pending(const twi_publisher *publisher);

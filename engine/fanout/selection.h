@@ -15,10 +15,12 @@
 
 /* Numbers of the error names on the wire; the names follow ccxt. */
 typedef enum twi_wire_error {
+    TWI_ERROR_AUTHENTICATION = 1,
     TWI_ERROR_BAD_REQUEST = 2,
     TWI_ERROR_BAD_SYMBOL = 4,
     TWI_ERROR_NOT_SUPPORTED = 5,
-    TWI_ERROR_RATE_LIMIT = 6
+    TWI_ERROR_RATE_LIMIT = 6,
+    TWI_ERROR_NOT_AVAILABLE = 7
 } twi_wire_error;
 
 typedef struct twi_selection {

@@ -282,9 +282,13 @@ static void private_sent(twi_client *client, uint32_t n)
         if (client->saved_rest == 0)
             delivered(client, 1);
     }
+    twi_http_sent(client, n);
     if (client->sending_done < client->sending.len)
         return;
-    twi_buffer_fini(&client->sending);
+    if (client->state == TWI_CLIENT_HTTP && client->sending.cap <= TWI_RESPONSE_RETAIN_BYTES)
+        client->sending.len = 0; /* for the next response */
+    else
+        twi_buffer_fini(&client->sending);
     client->sending_done = 0;
 }
 
@@ -348,6 +352,8 @@ static void on_sent(twi_loop *loop, twi_op *op, int32_t result, uint32_t flags)
     if ((uint32_t)result < client->send_bytes) {
         twi_count(shard, TWI_COUNTER_SENDS_PARTIAL, 1);
         park(client); /* its socket is full: asking again at once would be a system call for nothing */
+    } else if (client->state == TWI_CLIENT_HTTP && client->in.len > client->head_seen) {
+        twi_http_front(client); /* pipelined requests that waited until there was room for their answers */
     } else {
         twi_client_pump(client);
     }
@@ -387,8 +393,11 @@ static void start(twi_client *client, uint8_t kind, const send_plan *plan)
 static void start_private(twi_client *client)
 {
     if (client->sending.len == 0) {
+        twi_buffer spare = client->sending;
         client->sending = client->out;
-        client->out = (twi_buffer){.cap_max = client->sending.cap_max};
+        client->out = spare;
+        if (client->state != TWI_CLIENT_HTTP)
+            twi_buffer_fini(&client->out);
         client->sending_done = 0;
     }
     send_plan plan = {.count = 1, .bytes = client->sending.len - client->sending_done};

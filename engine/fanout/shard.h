@@ -25,8 +25,23 @@ enum { TWI_SHARD_CONNECTIONS_EXTRA = 64 }; /* over the limit: they get to hear w
 
 typedef struct twi_shard twi_shard;
 
-/* Answers an HTTP request that is not the stream: appends a whole response (head and body) to out. */
-typedef void (*twi_http_handler)(void *owner, const twi_http_request *request, twi_buffer *out);
+/* Answers HTTP requests that are not the stream. What needs the publisher is answered later: the request stays where it
+ * is and is handed in again with the ticket under which the publisher was asked. */
+typedef enum twi_http_result {
+    TWI_HTTP_DONE,  /* a whole response (head and body) was appended to out */
+    TWI_HTTP_LATER, /* *ticket (below TWI_QUERIES_MAX) says for which answer it waits */
+    TWI_HTTP_FULL   /* too many questions are under way: when one of them has been answered */
+} twi_http_result;
+
+typedef struct twi_http_handler {
+    /* *ticket: TWI_HTTP_NO_TICKET at first. */
+    twi_http_result (*serve)(void *owner, const twi_http_request *request, uint32_t *ticket, twi_buffer *out);
+    /* The publisher's answer is here; returns its ticket. Until release() it is kept for those who wait for it. */
+    uint32_t (*answered)(void *owner, twi_query *query);
+    void (*release)(void *owner, uint32_t ticket);
+    void *owner;
+} twi_http_handler;
+#define TWI_HTTP_NO_TICKET UINT32_MAX
 
 typedef struct twi_shard_config {
     twi_loop *loop; /* the caller's; the shard is its only user */
@@ -40,7 +55,7 @@ typedef struct twi_shard_config {
     void (*wake_publisher)(void *owner); /* after a join was queued; NULL if both run in one thread */
     void *wake_owner;
     twi_http_handler http;
-    void *http_owner;
+    uint64_t http_pending_bytes_max; /* of responses that clients have not taken yet, all together; 0: no limit */
     twi_cells *counters;
     twi_histogram *sent_latency; /* stage PUBLISHED_TO_SENT */
     uint64_t epoch;
@@ -81,6 +96,9 @@ uint32_t twi_shard_client_count(const twi_shard *shard);
  * its
  * own (rate = 0) rests then; one that has never does. */
 int twi_shard_saturated(const twi_shard *shard);
+
+/* The clients of this shard as a JSON array of at most `limit` objects. In the shard's thread. */
+void twi_shard_describe(const twi_shard *shard, uint32_t limit, twi_buffer *out);
 
 /* For tests and /metrics: messages of this shard's subscriptions so far. published = delivered + lost + pending. */
 typedef struct twi_shard_totals {

@@ -158,6 +158,7 @@ static tw_status open_publisher(twi_runtime *runtime, const twi_runtime_parts *p
         .log_bytes = (size_t)settings->wire_log.bytes,
         .log_index_slots = (size_t)twi_settings_index_slots(settings),
         .snapshot_bytes_max = (uint64_t)settings->stream.snapshot_budget_bytes,
+        .trade_history = (uint32_t)settings->http.trade_history,
         .candle_history = (uint32_t)settings->candles.history,
         .candle_close_delay_ns = settings->candles.close_delay_ns,
         .counters = runtime->publisher_cells,
@@ -233,24 +234,41 @@ tw_status twi_open_seat(twi_runtime *runtime, uint32_t index)
     }
     if (index == 0)
         twi_log(runtime->logger, TWI_LOG_INFO, "loop", "%s", reason);
-    seat->http = (twi_http_service){
+    void (*wake)(void *owner) = runtime->shard_count > 1 ? wake_publisher : NULL;
+    twi_http_config http = {
         .counters = runtime->counters,
         .cells = seat->cells,
         .ready = &runtime->ready,
         .version = TWI_VERSION,
         .loop_name = seat->loop->ops->name,
         .loop_features = seat->loop->ops->features(seat->loop),
+        .allow_origin = settings->http.allow_origin,
+        .symbols = tw_ring_reader_symbols(runtime->reader),
+        .versions = runtime->publisher->versions,
+        .instrument_count_max = (uint32_t)settings->ring.instruments_max,
+        .link = &seat->link,
+        .wake_publisher = wake,
+        .wake_owner = runtime,
+        .depth_max = (uint32_t)settings->book.depth_max,
+        .trade_history = (uint32_t)settings->http.trade_history,
+        .candle_history = (uint32_t)settings->candles.history,
+        .shard_index = index,
+        .shard_count = runtime->shard_count,
     };
+    if (twi_http_service_open(&seat->http, &http) != TW_OK) {
+        snprintf(error, error_cap, "no memory for the HTTP answers of a shard");
+        return TW_NO_MEMORY;
+    }
     twi_shard_config config = {
         .loop = seat->loop,
         .symbols = tw_ring_reader_symbols(runtime->reader),
         .codec_count = parts->codec_count,
         .topic_count = runtime->publisher->topic_count,
         .link = &seat->link,
-        .wake_publisher = runtime->shard_count > 1 ? wake_publisher : NULL,
+        .wake_publisher = wake,
         .wake_owner = runtime,
-        .http = twi_http_service_answer,
-        .http_owner = &seat->http,
+        .http = twi_http_service_handler(&seat->http),
+        .http_pending_bytes_max = (uint64_t)settings->http.pending_bytes_max,
         .counters = seat->cells,
         .sent_latency = twi_counters_stage_open(runtime->counters, TWI_STAGE_PUBLISHED_TO_SENT),
         .epoch = tw_ring_epoch(runtime->ring),
@@ -278,6 +296,7 @@ tw_status twi_open_seat(twi_runtime *runtime, uint32_t index)
     status = twi_shard_open(&config, &seat->shard, error, error_cap);
     if (status != TW_OK)
         return status;
+    seat->http.shard = seat->shard;
     twi_publisher_add_link(runtime->publisher, &seat->link);
     return listen_on(runtime, seat, error, error_cap);
 }
@@ -407,6 +426,7 @@ void twi_runtime_close(twi_runtime *runtime)
         twi_close_loop(&runtime->seats[i]);
         if (runtime->seats[i].shard != NULL)
             twi_shard_close(runtime->seats[i].shard);
+        twi_http_service_close(&runtime->seats[i].http);
     }
     for (uint32_t i = 0; i < runtime->feed_count; i++)
         if (runtime->feeds[i].source.ops != NULL && runtime->feeds[i].source.ops->fini != NULL)
@@ -481,9 +501,14 @@ void twi_runtime_memory(const twi_settings *settings, const twi_runtime_parts *p
         .instrument = sizeof(tw_instrument),
         .codec_count = parts->codec_count,
         .index_entry = TWI_ENTRY_WORDS * sizeof(uint64_t),
-        .topic = sizeof(twi_market_instrument) + TWI_TOPIC_SLOTS * (sizeof(uint64_t) + sizeof(uint32_t)),
+        .topic = sizeof(twi_market_instrument) + sizeof(twi_versions) +
+                 TWI_TOPIC_SLOTS * (sizeof(uint64_t) + sizeof(uint32_t)),
         .book_level = twi_book_size((uint32_t)settings->book.depth_max) / (2 * (size_t)settings->book.depth_max),
         .candle_series = twi_candle_series_bytes((uint32_t)settings->candles.history) + sizeof(int64_t),
+        .trade = sizeof(tw_event),
+        .http_shard = twi_answers_bytes(
+            (uint32_t)settings->book.depth_max,
+            twi_http_rows_max((uint32_t)settings->http.trade_history, (uint32_t)settings->candles.history)),
         .client = twi_shard_client_bytes(),
         .group = sizeof(twi_group),
         .loop_sock = per_sock,

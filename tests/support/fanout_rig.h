@@ -23,6 +23,7 @@
 #include "engine/base/clock.h"
 #include "engine/fanout/publisher.h"
 #include "engine/fanout/shard.h"
+#include "engine/http/service.h"
 #include "engine/loop/loop_sim.h"
 #include "engine/proto/ws.h"
 #include "tickwire/codec.h"
@@ -56,6 +57,8 @@ typedef struct twt_world {
     void *counter_memory;
     twi_counters *counters;
     twi_cells *cells;
+    twi_http_service *http; /* NULL: every HTTP request gets 404 */
+    _Atomic int ready;
     uint16_t port;
     int64_t time_ns;
     uint64_t random;
@@ -71,6 +74,8 @@ typedef struct twt_world_options {
     const char *loop; /* NULL: the environment's TWT_LOOP, or auto; "sim": simulated */
     uint64_t seed;    /* of the simulated loop, and of twt_random() */
     uint32_t socket_send_bytes;
+    uint32_t trade_history, candle_history; /* one of them: HTTP is served as the engine does */
+    uint64_t http_pending_bytes_max;
 } twt_world_options;
 
 static inline int64_t twt_world_time(void *owner)
@@ -78,11 +83,14 @@ static inline int64_t twt_world_time(void *owner)
     return ((twt_world *)owner)->time_ns += 1000000;
 }
 
-static inline void twt_no_http(void *owner, const twi_http_request *request, twi_buffer *out)
+static inline twi_http_result twt_no_http(void *owner, const twi_http_request *request, uint32_t *ticket,
+                                          twi_buffer *out)
 {
     (void)owner;
     (void)request;
+    (void)ticket;
     twi_buffer_text(out, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    return TWI_HTTP_DONE;
 }
 
 static inline void twt_open_ring(twt_world *w)
@@ -102,8 +110,9 @@ static inline void twt_open_ring(twt_world *w)
     }
 }
 
-static inline void twt_open_publisher(twt_world *w, size_t log_bytes)
+static inline void twt_open_publisher(twt_world *w, const twt_world_options *options)
 {
+    size_t log_bytes = options->log_bytes;
     char error[512];
     w->publisher = aligned_alloc(64, (sizeof *w->publisher + 63) / 64 * 64);
     twi_publisher_config config = {
@@ -114,6 +123,9 @@ static inline void twt_open_publisher(twt_world *w, size_t log_bytes)
         .book_depth_max = 50,
         .log_bytes = log_bytes != 0 ? log_bytes : 1 << 20,
         .log_index_slots = 1 << 14,
+        .trade_history = options->trade_history,
+        .candle_history = options->candle_history,
+        .candle_close_delay_ns = 250000000,
         .counters = w->cells,
         .published_latency = twi_counters_stage_open(w->counters, TWI_STAGE_RING_TO_PUBLISHED),
         .realtime_ns = twt_world_time,
@@ -136,18 +148,45 @@ static inline void twt_open_loop(twt_world *w, const twt_world_options *options)
         fail_msg("%s", error);
 }
 
+static inline void twt_open_http(twt_world *w, const twt_world_options *options)
+{
+    if (options->trade_history + options->candle_history == 0)
+        return;
+    twi_http_config config = {
+        .counters = w->counters,
+        .cells = w->cells,
+        .ready = &w->ready,
+        .version = "test",
+        .loop_name = w->loop->ops->name,
+        .loop_features = "",
+        .allow_origin = "*",
+        .symbols = tw_ring_reader_symbols(w->reader),
+        .versions = w->publisher->versions,
+        .instrument_count_max = TWT_INSTRUMENTS,
+        .link = w->link,
+        .depth_max = 50,
+        .trade_history = options->trade_history,
+        .candle_history = options->candle_history,
+        .shard_count = 1,
+    };
+    w->http = malloc(sizeof *w->http);
+    assert_int_equal(twi_http_service_open(w->http, &config), TW_OK);
+}
+
 static inline void twt_open_shard(twt_world *w, const twt_world_options *options)
 {
     char error[512];
     w->link = aligned_alloc(64, (sizeof *w->link + 63) / 64 * 64);
     memset(w->link, 0, sizeof *w->link);
+    twt_open_http(w, options);
     twi_shard_config config = {
         .loop = w->loop,
         .symbols = tw_ring_reader_symbols(w->reader),
         .codec_count = TWT_CODECS,
         .topic_count = w->publisher->topic_count,
         .link = w->link,
-        .http = twt_no_http,
+        .http = w->http != NULL ? twi_http_service_handler(w->http) : (twi_http_handler){.serve = twt_no_http},
+        .http_pending_bytes_max = options->http_pending_bytes_max,
         .counters = w->cells,
         .sent_latency = twi_counters_stage_open(w->counters, TWI_STAGE_PUBLISHED_TO_SENT),
         .epoch = 0x1234,
@@ -175,6 +214,8 @@ static inline void twt_open_shard(twt_world *w, const twt_world_options *options
     }
     assert_int_equal(twi_shard_open(&config, &w->shard, error, sizeof error), TW_OK);
     twi_publisher_add_link(w->publisher, w->link);
+    if (w->http != NULL)
+        w->http->shard = w->shard;
 }
 
 static inline void twt_listen(twt_world *w)
@@ -198,7 +239,7 @@ static inline twt_world *twt_world_open(twt_world_options options)
     w->counter_memory = aligned_alloc(64, (counter_bytes + 63) / 64 * 64);
     w->counters = twi_counters_init(w->counter_memory, 4, 4);
     w->cells = twi_counters_open(w->counters, "", "");
-    twt_open_publisher(w, options.log_bytes);
+    twt_open_publisher(w, &options);
     twt_open_loop(w, &options);
     twt_open_shard(w, &options);
     twt_listen(w);
@@ -209,6 +250,9 @@ static inline void twt_world_close(twt_world *w)
 {
     w->loop->ops->close_loop(w->loop);
     twi_shard_close(w->shard);
+    if (w->http != NULL)
+        twi_http_service_close(w->http);
+    free(w->http);
     twi_publisher_close(w->publisher);
     free(w->publisher);
     tw_ring_reader_close(w->reader);
