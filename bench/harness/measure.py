@@ -104,16 +104,20 @@ class Measurer:
         return command
 
     def run_bot(self, cell, server):
-        """(the bot's figures, the server's samples at the beginning and at the end of what is measured)"""
-        process = self.stable.start(self.bot_command(cell, server), self.bot_core, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + seconds(cell["duration"]) + seconds(cell["warmup"]) + CONNECT_TIMEOUT_S + SPARE_S
+        timeout_s = seconds(cell["duration"]) + seconds(cell["warmup"]) + CONNECT_TIMEOUT_S + SPARE_S
+        return self.run_client(self.bot_command(cell, server), server, timeout_s)
+
+    def run_client(self, command, server, timeout_s):
+        """(the client's figures, the server's samples at the beginning and at the end of what is measured)"""
+        process = self.stable.start(command, self.bot_core, stderr=subprocess.PIPE)
+        name, deadline = os.path.basename(command[0]), time.monotonic() + timeout_s
         said, out, samples, fed = b"", b"", [], False
         pipes = {process.stdout, process.stderr}
         try:
             while pipes:
                 ready, _, _ = select.select(list(pipes), [], [], max(0, deadline - time.monotonic()))
                 if not ready:
-                    raise servers.ServerError("the bot did not end in time")
+                    raise servers.ServerError(f"{name} did not end in time")
                 for pipe in ready:
                     piece = os.read(pipe.fileno(), 1 << 16)
                     if not piece:
@@ -134,7 +138,7 @@ class Measurer:
             return json.loads(out.decode().strip().splitlines()[-1]), samples
         except (IndexError, ValueError):
             last = said.decode(errors="replace").strip().splitlines()
-            raise servers.ServerError(f"the bot failed: {last[-1] if last else 'it said nothing'}") from None
+            raise servers.ServerError(f"{name} failed: {last[-1] if last else 'it said nothing'}") from None
 
     # ---- one iteration ----
 

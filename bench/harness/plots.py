@@ -5,6 +5,7 @@ Pictures:  latency.png      percentile curves, one panel per number of clients a
            system.png       CPU and memory per cell, server and bots
            scaling.png      latency over clients and over message size
            drift.png        every round's p50 beside the cell's median: was the machine quiet, did it drift
+           stress.png       of the stress scenario: latency and answers over users
            peers.png        other servers' figures as multiples of Tickwire's (with --peers)
 Needs:     gnuplot (tools/setup.sh bench). Without it there are tables and no pictures, and the report says so.
 """
@@ -12,7 +13,7 @@ import math
 import shutil
 import subprocess
 
-from harness import stats
+from harness import scenario, stats
 
 COLORS = ["#1f5fa8", "#d1495b", "#2e8b57", "#e0a030", "#7b4fa3", "#3aa6b9", "#8c564b", "#555555", "#b5bd3c", "#e377c2",
           "#0b3c5d", "#ff7f50"]
@@ -56,17 +57,18 @@ def block(name, rows):
 
 def label(cell, short=False):
     """Of a cell, without what is the same in all of its panel."""
+    work = [] if short else [cell.get("work") or f"{cell['payload']} {cell['clients']:,}×{cell['rate']:,}/s"]
     if cell["server"] not in ("tickwire", "limit"):
-        return cell["server"]
-    parts = ["limit" if cell["server"] == "limit" else "Tickwire", {"flatbuffers": "FlatBuffers", "json": "JSON"}[cell["codec"]],
-             cell["loop"]]
+        return " ".join([cell["server"], *work])
+    parts = ["limit" if cell["server"] == "limit" else "Tickwire"]
+    if "work" not in cell:
+        parts.append({"flatbuffers": "FlatBuffers", "json": "JSON"}[cell["codec"]])
+    parts.append(cell["loop"])
     if cell["threads"] > 1:
         parts.append(f"{cell['threads']} threads")
     if cell["idle"] != "block":
         parts.append(cell["idle"])
-    if not short:
-        parts.append(f"{cell['payload']} {cell['clients']:,}×{cell['rate']:,}/s")
-    return " ".join(parts)
+    return " ".join(parts + work)
 
 
 def measured(summary):
@@ -79,8 +81,10 @@ def latency(path, folder, summary):
     panels = {}
     for row in measured(summary):
         cell = row["cell"]
-        panels.setdefault((cell["payload"], cell["clients"], cell["rate"]), []).append(row)
-    keys = sorted(panels, key=lambda key: (key[0] != "tick", key[0], key[1] * key[2], key[1]))
+        title = cell.get("work") or f"{cell['clients']:,} clients × {cell['rate']:,} messages/s, {cell['payload']}"
+        panels.setdefault((cell["payload"] != "tick", cell["payload"], row["due_per_s"], cell["clients"], title),
+                          []).append(row)
+    keys = sorted(panels)
     columns = 1 if len(keys) == 1 else 2
     lines = math.ceil(len(keys) / columns)
     script = (f"set multiplot layout {lines},{columns} title 'Latency from the time a message was due to its arrival, by percentile "
@@ -106,8 +110,7 @@ def latency(path, folder, summary):
                          f"title {quoted(label(row['cell'], short=True))}")
         if not plots:
             continue
-        payload, clients, rate = key
-        script += blocks + f"set title '{clients:,} clients × {rate:,} messages/s, {payload}'\n"
+        script += blocks + f"set title '{key[-1]}'\n"
         script += "plot " + ", \\\n ".join(plots) + "\n"
     draw(path, script + "unset multiplot\n", 120 + 420 * lines)
 
@@ -129,7 +132,7 @@ def throughput(path, summary):
     data = []
     for index, row in enumerate(rows):
         figures = row["messages_per_s"]
-        due = row["cell"]["clients"] * row["cell"]["rate"]
+        due = max(row["due_per_s"], 1)
         data.append((place(rows, index), max(figures["median"], 1), due, max(figures["low"], 1), figures["high"]))
     least = 10 ** math.floor(math.log10(min(min(point[1], point[2]) for point in data)) - 0.5)
     script = block("d", data) + names_axis(rows)
@@ -148,7 +151,7 @@ def system(path, summary):
     for index, row in enumerate(rows):
         at = place(rows, index)
         server, memory = row["server_cpu_percent"], row["server_memory_bytes"]
-        data.append((at, server["median"] if server else 0, row["bot_cpu_percent"]["median"],
+        data.append((at, server["median"] if server else 0, row["bot_cpu_percent"]["median"] if row["bot_cpu_percent"] else 0,
                      memory["median"] / 1e6 if memory else 0))
     script = block("d", data) + "set multiplot layout 1,2 title 'CPU and memory (medians)' font 'Sans,15'\n"
     script += names_axis(rows) + "set key bottom right opaque\n"
@@ -183,7 +186,7 @@ def series(rows, what):
 
 
 def scaling(path, summary):
-    rows = measured(summary)
+    rows = [row for row in measured(summary) if "work" not in row["cell"]]
     low_rate = {}
     for row in rows:  # the lowest rate of each number of clients: latency of an unloaded server
         key = (label(row["cell"], short=True), row["cell"]["payload"], row["cell"]["clients"])
@@ -239,17 +242,17 @@ def peers(path, summary):
             row["cell"]["server"] not in ("tickwire", "limit")]
     if not rows:
         return False
-    rows.sort(key=lambda row: (row["cell"]["clients"] * row["cell"]["rate"], row["cell"]["clients"], row["ratio"]["p50"]["median"]))
+    rows.sort(key=lambda row: (row["cell"]["clients"], row["cell"]["rate"], row["ratio"]["p50"]["median"]))
     data = []
     for index, row in enumerate(rows):
         at = place(rows, index)
         p50, p99, cpu = row["ratio"]["p50"], row["ratio"]["p99"], row["ratio"].get("server_cpu_percent")
         data.append((at, p50["median"], p50["low"], p50["high"], p99["median"], p99["low"], p99["high"],
                      *((cpu["median"], cpu["low"], cpu["high"]) if cpu else (1, 1, 1))))
-    tics = ", ".join(f"{quoted('%s %s×%s/s%s' % (row['cell']['server'], format(row['cell']['clients'], ','), format(row['cell']['rate'], ','), '' if row['kept_up'] else ' (falls behind)'))} "
-                     f"{place(rows, index)}" for index, row in enumerate(rows))
+    tics = ", ".join(f"{quoted(label(row['cell']) + ('' if row['kept_up'] else ' (falls behind)'))} {place(rows, index)}"
+                     for index, row in enumerate(rows))
     script = block("d", data) + (
-        f"set ytics ({tics}) font 'Sans,10'\nset yrange [-0.7:{len(rows) - 0.3}]\nset logscale x\nset lmargin 34\n"
+        f"set ytics ({tics}) font 'Sans,10'\nset yrange [-0.7:{len(rows) - 0.3}]\nset logscale x\nset lmargin 46\n"
         "set title 'Other servers as multiples of Tickwire on the same work (median of the rounds, with interval)' font 'Sans,15'\n"
         "set xlabel 'multiple of Tickwire’s figure (log scale); right of 1 is slower or costs more'\n"
         "set key bottom right opaque\nset arrow 1 from 1, graph 0 to 1, graph 1 nohead lw 2 lc rgb '#444444'\n"
@@ -257,6 +260,35 @@ def peers(path, summary):
         f"$d using 5:1:6:7 with xerrorbars pt 5 lw 2 lc rgb '{COLORS[1]}' title 'p99', "
         f"$d using 8:($1-0.2):9:10 with xerrorbars pt 9 lw 2 lc rgb '{COLORS[2]}' title 'server CPU'\n")
     draw(path, script, 160 + 34 * len(rows))
+    return True
+
+
+def stress(path, points):
+    """p99 and answers over users, a line per server."""
+    blocks, waits, rates = "", [], []
+    for index, (cell, records, _, _) in enumerate(points):
+        good = [record for record in records if "error" not in record]
+        if not good:
+            continue
+        color = COLORS[index % len(COLORS)]
+        blocks += block(f"s{index}", [(record["users"], record["p99"] / 1e3, record["p50"] / 1e3, record["messages_per_s"])
+                                      for record in good])
+        name = quoted(label(cell, short=True))
+        waits.append(f"$s{index} using 1:2 with linespoints lw 2 pt 7 lc rgb '{color}' title {name}")
+        waits.append(f"$s{index} using 1:3 with lines lw 1 dt 2 lc rgb '{color}' notitle")
+        rates.append(f"$s{index} using 1:4 with linespoints lw 2 pt 7 lc rgb '{color}' title {name}")
+    if not waits:
+        return False
+    cell = points[0][0]
+    limit_ms, interval_s = scenario.seconds(cell["latency_limit"]) * 1e3, scenario.seconds(cell["interval"])
+    script = blocks + "set multiplot layout 1,2 title 'Stress: users are added until something gives way' font 'Sans,15'\n"
+    script += (f"set xlabel 'users, each asking once per {cell['interval']}'\nset xrange [0:{cell['step'] * cell['steps'] * 1.05}]\n"
+               "set key top left reverse Left\nset title 'Latency: p99 (points), p50 (dashed)'\nset ylabel 'ms'\nset logscale y\n"
+               "plot " + ", ".join(waits) + f", {limit_ms} with lines lw 2 dt 3 lc rgb 'black' title 'limit of p99'\n"
+               "unset logscale y\nset title 'Answers'\nset ylabel 'answers per second'\nset format y '%.0s%c'\nset yrange [0:*]\n"
+               "plot " + ", ".join(rates) + f", x / {interval_s} with lines lw 2 dt 3 lc rgb 'black' title 'asked for'\n"
+               "unset multiplot\n")
+    draw(path, script, 520)
     return True
 
 

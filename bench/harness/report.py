@@ -66,8 +66,7 @@ def cell_table(summary):
             out.append(f"<tr class=bad><td>{html.escape(plots.label(cell))}<td>{row['iterations']}<td colspan=14 "
                        f"style='text-align:left'>{html.escape(str(row['given_up'] or 'not measured'))}</tr>")
             continue
-        due = cell["clients"] * cell["rate"]
-        share = 100 * row["messages_per_s"]["median"] / due
+        share = 100 * row["messages_per_s"]["median"] / max(row["due_per_s"], 1e-9)
         bad = " class=bad" if row["errors"] or row["failed"] or not row["kept_up"] else ""
         out.append(
             f"<tr{bad}><td>{html.escape(plots.label(cell))}<td>{row['iterations']}<td>{spread(row['p50'])}"
@@ -75,7 +74,7 @@ def cell_table(summary):
             f"<td>{number(row['max']['median'])}<td>{number(row['mean']['median'])}<td>{number(row['stddev']['median'])}"
             f"<td>{number(row['messages_per_s']['median'], 0)}<td>{share:.0f} %"
             f"<td>{number(row['message_bytes']['median'], 0)}<td>{row['errors'] + row['failed']}"
-            f"<td>{spread(row['server_cpu_percent'])}<td>{number(row['bot_cpu_percent']['median'])}"
+            f"<td>{spread(row['server_cpu_percent'])}<td>{number(row['bot_cpu_percent'] and row['bot_cpu_percent']['median'])}"
             f"<td>{number(row['server_memory_bytes']['median'] / 1e6) if row['server_memory_bytes'] else '–'}</tr>")
     out.append("</table></div><p class=note>Latencies in µs, medians of the iterations; in brackets the interval in which another run "
                "is expected. “of due”: what arrived of what was due; below 97 % the row is marked. p99.9 and more of a "
@@ -92,8 +91,7 @@ def ratio_table(summary):
     for row in rows:
         ratio = row["ratio"]
         bad = "" if row["kept_up"] else " class=bad"
-        out.append(f"<tr{bad}><td>{html.escape(plots.label(row['cell']) if row['cell']['server'] == 'limit' else row['cell']['server'])}"
-                   f" <small>{row['cell']['clients']:,} × {row['cell']['rate']:,}/s</small>" + "".join(
+        out.append(f"<tr{bad}><td>{html.escape(plots.label(row['cell']))}" + "".join(
                        f"<td>{times(ratio[key])}" for key in ("p50", "p99", "messages_per_s", "server_cpu_percent",
                                                               "server_memory_bytes")) + f"<td>{ratio['p50']['n']}</tr>")
     out.append("</table></div><p class=note>Multiples of Tickwire’s figure in the same rounds, with 99 % intervals; more than 1 is "
@@ -220,3 +218,40 @@ def table(summary, out):
               f"{number(p99['median']):>9} ({number(p99['low'])}-{number(p99['high'])})".ljust(27) +
               f"{row['messages_per_s']['median']:>11,.0f} {row['errors'] + row['failed']:>6}" +
               ("" if row["kept_up"] else "  falls behind"), file=out)
+
+
+def write_stress(folder, points, interrupted):
+    """Where each server breaks, and its steps."""
+    plan, pictures, problem = folder.plan, {}, None
+    if plots.available():
+        try:
+            if plots.stress(folder.file("stress.png"), points):
+                pictures["stress.png"] = "Latency over load"
+        except plots.PlotError as error:
+            problem = str(error)
+    else:
+        problem = "gnuplot is not installed (tools/setup.sh bench): there are no pictures"
+    out = ["<h2>Breaking points</h2><table><tr><th>server<th>breaks at users<th>requests/s reached"
+           "<th style='text-align:left'>why</tr>"]
+    for cell, records, step, why in points:
+        reached = max((record["messages_per_s"] for record in records if "error" not in record), default=0)
+        where = f"{step * cell['step']:,} (step {step})" if step else f"not up to {cell['step'] * cell['steps']:,}"
+        if not step and len(records) < cell["steps"]:
+            where = f"not up to {len(records) * cell['step']:,} (interrupted)"
+        out.append(f"<tr><td>{html.escape(plots.label(cell))}<td>{where}<td>{reached:,.0f}"
+                   f"<td style='text-align:left;white-space:normal'>{html.escape(why or '–')}</tr>")
+    out.append("</table><h2>Steps</h2><div class=wide><table><tr><th>server<th>users<th>requests/s<th>mean µs<th>p50<th>p90"
+               "<th>p99<th>max<th>failures<th>server CPU %<th>client CPU %</tr>")
+    for cell, records, _, _ in points:
+        for record in records:
+            if "error" in record:
+                out.append(f"<tr class=bad><td>{html.escape(cell['server'])}<td>{record['users']:,}<td colspan=9 "
+                           f"style='text-align:left'>{html.escape(record['error'])}</tr>")
+                continue
+            figures = [number(record[key]) for key in ("mean", "p50", "p90", "p99", "max")]
+            figures += [f"{record['errors']:,}", number(record.get("server_cpu_percent")), number(record["bot_cpu_percent"])]
+            out.append(f"<tr><td>{html.escape(cell['server'])}<td>{record['users']:,}<td>{record['messages_per_s']:,.0f}" +
+                       "".join(f"<td>{figure}" for figure in figures) + "</tr>")
+    out.append("</table></div>")
+    page(folder, f"Tickwire: {plan['title']}", f"{plan['about']} {when(plan)}",
+         [warnings(folder, [], interrupted, problem), "\n".join(out), images(folder, pictures), facts_table(folder)])

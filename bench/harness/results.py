@@ -144,6 +144,7 @@ class Folder:
             histogram = stats.merged(record["histogram"] for record in records)
             row["all_us"] = {key: round((stats.percentile_ns(histogram, share) or 0) / 1e3, 3) for key, share in
                              (("p50", .5), ("p90", .9), ("p99", .99), ("p99_9", .999), ("p99_99", .9999), ("max", 1))}
+            row["due_per_s"] = stats.median([record["expected_per_s"] for record in records])
             row["ratio"] = self.ratios(cell, records)
             out.append(row)
         return out

@@ -35,6 +35,11 @@ CELL_KEYS = {"clients": int, "rate": int, "payload": str, "codec": str, "loop": 
              "wrk_threads": int, "connections": int}
 CELL_DEFAULTS = {"clients": 100, "rate": 1000, "payload": "tick", "codec": "json", "loop": "best", "threads": 1,
                  "server": "tickwire", "peers": False, "idle": "block", "instruments": 10, "settings": {}}
+KIND_DEFAULTS = {
+    "stream": {}, "http": {"users": 2000, "spawn_rate": 50, "interval": "1s"},
+    "wrk": {"wrk_threads": 12, "connections": 400},
+    "stress": {"step": 50, "steps": 15, "interval": "20ms", "latency_limit": "500ms"},
+}
 
 
 class ScenarioError(Exception):
@@ -108,8 +113,10 @@ def check_cell(cell, payloads, where):
         if key in cell and not least <= cell[key] <= most:
             raise ScenarioError(f"{where}: {key} is {cell[key]}; write {least} to {most}")
     for key in ("duration", "warmup", "interval", "latency_limit"):
-        if key in cell:
-            seconds(cell[key], f"{where}: {key}")
+        if key in cell and seconds(cell[key], f"{where}: {key}") == 0 and key in ("duration", "latency_limit"):
+            raise ScenarioError(f"{where}: {key} is 0; write more, such as 500ms")
+    if cell.get("interval") and "step" in cell and seconds(cell["interval"]) == 0:
+        raise ScenarioError(f"{where}: interval is 0; a stress needs a rate, such as 20ms between a user's requests")
 
 
 def check(raw, path):
@@ -123,11 +130,12 @@ def check(raw, path):
                 "duration": "500ms", "warmup": "100ms", "seed": 1, **raw, "payloads": payloads, "path": path}
     seconds(scenario["duration"], f"{path}: duration")
     seconds(scenario["warmup"], f"{path}: warmup")
+    defaults = {**CELL_DEFAULTS, **KIND_DEFAULTS[scenario["kind"]]}
     cells = []
     for number, block in enumerate(raw["cells"], 1):
         where = f"{path}: cells {number}"
         check_keys(block, CELL_KEYS, where)
-        block = {**CELL_DEFAULTS, "duration": scenario["duration"], "warmup": scenario["warmup"], **block}
+        block = {**defaults, "duration": scenario["duration"], "warmup": scenario["warmup"], **block}
         lists = {key: value if isinstance(value, list) else [value] for key, value in block.items()}
         for values in itertools.product(*lists.values()):
             cell = dict(zip(lists.keys(), values))
@@ -139,28 +147,39 @@ def check(raw, path):
 
 def cell_name(cell, kind="stream"):
     """Short, a file name, and different for different cells."""
+    own = [cell["loop"]] if cell["server"] in ("tickwire", "limit") else []
     if kind == "stream":
         parts = [cell["payload"], cell["codec"]]
-        if cell["server"] in ("tickwire", "limit"):
-            parts.append(cell["loop"])
+        parts += own
         if cell["threads"] > 1:
             parts.append(f"{cell['threads']}threads")
         if cell["idle"] != "block":
             parts.append(cell["idle"])
         parts.append(f"{cell['clients']}x{cell['rate']}")
     elif kind == "wrk":
-        parts = [f"{cell['wrk_threads']}threads", f"{cell['connections']}connections"]
+        parts = [*own, f"{cell['wrk_threads']}threads", f"{cell['connections']}connections"]
     elif kind == "http":
-        parts = [f"{cell['users']}users"]
+        parts = [*own, f"{cell['users']}users-{cell['interval']}"]
     else:
-        parts = [f"{cell['steps']}steps-of-{cell['step']}"]
+        parts = [*own, f"{cell['steps']}steps-of-{cell['step']}-{cell['interval']}"]
     return "-".join([cell["server"], *parts]).replace("/", "_")
+
+
+def work(cell, kind):
+    """What is asked of a server, for tables."""
+    if kind == "wrk":
+        return f"{cell['wrk_threads']} threads, {cell['connections']} connections"
+    if kind == "http":
+        return f"{cell['users']:,} users, one request per {cell['interval']}"
+    return f"{cell['steps']} steps of {cell['step']} users, one request per {cell['interval']}"
 
 
 def expand(scenario, loops, peers):
     """The cells that this machine can run: loops resolved, each peer beside the cells that are marked for it."""
     out, seen = [], {}
     for cell in scenario["cells"]:
+        if scenario["kind"] != "stream":
+            cell["work"] = work(cell, scenario["kind"])
         wanted = {"best": loops[:1], "all": loops}.get(cell["loop"], [cell["loop"]] if cell["loop"] in loops else [])
         variants = [dict(cell, loop=loop) for loop in wanted]
         if cell["peers"] and cell["server"] == "tickwire" and cell["codec"] == "json":
