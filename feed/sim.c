@@ -99,7 +99,8 @@ static int has_ended(const sim *state)
 /* Events of the next message at most. */
 static size_t next_bound(const sim *state)
 {
-    if (TWI_LIKELY(state->snapshot_count == state->market.instrument_count))
+    if (TWI_LIKELY(state->snapshot_count == state->market.instrument_count &&
+                   state->market.share[TWI_SIM_KIND_SNAPSHOT] == 0))
         return TWI_SIM_GROUP_EVENT_MAX;
     return 2 * (size_t)state->market.depth + 1;
 }

@@ -9,6 +9,7 @@
  * Messages: a message is a trade, a quote, or a whole group of book levels: what one subscriber gets as one frame.
  *           The rate and the limit count messages. Each instrument begins with a book snapshot and STATUS ok, due at
  *           the start time and not counted.
+ *           With snapshot_share some messages are whole books again, as venues send them from time to time.
  * Promises: a book is never crossed or empty; a quote is the top of the book that the groups before it describe; a
  *           trade is at the touch and takes its amount out of the book; venue_seq of groups rises by 1 per instrument.
  * Memory:   one allocation at open, released by fini; step() allocates nothing.
@@ -24,7 +25,7 @@
 
 enum {
     TWI_SIM_INSTRUMENT_COUNT_MAX = 65536,
-    TWI_SIM_BOOK_DEPTH_MAX = 1000,
+    TWI_SIM_BOOK_DEPTH_MAX = 2400,
     TWI_SIM_GROUP_EVENT_MAX = 32 /* levels in one group after the snapshot */
 };
 #define TWI_SIM_RATE_MAX 1000000000u /* one message per nanosecond */
@@ -46,6 +47,7 @@ typedef struct twi_sim_options {
     uint32_t burst_decay_us; /* BURST: how long a message excites others (time constant), 0: 1000; at most 10 s */
     uint16_t trade_share, quote_share,
         book_share;             /* relative; all 0: 20, 30, 50. A share of 0 switches that kind off */
+    uint16_t snapshot_share;    /* of messages that are a whole book again; needs book_share */
     int64_t start_ns;           /* Unix time of the first message; 0: the now_ns of the first step() */
     uint64_t message_count_max; /* 0: never ends */
 } twi_sim_options;

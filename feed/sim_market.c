@@ -242,7 +242,7 @@ static int kind_is_possible(const twi_sim_instrument *instrument, int kind)
 {
     if (kind == TWI_SIM_KIND_TRADE)
         return instrument->dirty_count <= DIRTY_BEFORE_TRADE_MAX;
-    return kind == TWI_SIM_KIND_BOOK || instrument->dirty_count == 0;
+    return kind >= TWI_SIM_KIND_BOOK || instrument->dirty_count == 0;
 }
 
 /* The kind that the shares ask for; a group instead if that must come first, and later the postponed one for a
@@ -252,7 +252,8 @@ static int draw_kind(twi_sim_market *market, const twi_sim_instrument *instrumen
     uint32_t place = twi_sim_scale_low(bits, market->share_sum);
     int kind = place < market->share[TWI_SIM_KIND_TRADE]                                       ? TWI_SIM_KIND_TRADE
                : place < market->share[TWI_SIM_KIND_TRADE] + market->share[TWI_SIM_KIND_QUOTE] ? TWI_SIM_KIND_QUOTE
-                                                                                               : TWI_SIM_KIND_BOOK;
+               : place < market->share_sum - market->share[TWI_SIM_KIND_SNAPSHOT]              ? TWI_SIM_KIND_BOOK
+                                                                                               : TWI_SIM_KIND_SNAPSHOT;
     if (!kind_is_possible(instrument, kind)) {
         if (market->postponed[kind] < POSTPONED_MAX)
             market->postponed[kind]++;
@@ -269,21 +270,6 @@ static int draw_kind(twi_sim_market *market, const twi_sim_instrument *instrumen
     return kind;
 }
 
-uint32_t twi_sim_market_message(twi_sim_market *market, int64_t time_ns, tw_sink *sink)
-{
-    uint64_t bits = twi_sim_random_next(&market->random);
-    uint32_t popular = (uint32_t)((bits & UINT32_MAX) * (bits >> 32) >> 32); /* low ones more often */
-    twi_sim_instrument *instrument = &market->instruments[twi_sim_scale_low(popular, market->instrument_count)];
-    switch (draw_kind(market, instrument, twi_sim_random_next(&market->random))) {
-    case TWI_SIM_KIND_TRADE:
-        return put_trade(market, instrument, time_ns, sink);
-    case TWI_SIM_KIND_QUOTE:
-        return put_quote(market, instrument, time_ns, sink);
-    default:
-        return put_group(market, instrument, time_ns, sink);
-    }
-}
-
 static uint32_t count_levels(const twi_sim_market *market, twi_sim_instrument *instrument, int side)
 {
     uint32_t count = 0;
@@ -292,13 +278,12 @@ static uint32_t count_levels(const twi_sim_market *market, twi_sim_instrument *i
     return count;
 }
 
-uint32_t twi_sim_market_snapshot(twi_sim_market *market, uint32_t instrument_index, int64_t time_ns, tw_sink *sink)
+/* The whole book: nothing is left that a group would have to say. */
+static uint32_t put_book(const twi_sim_market *market, twi_sim_instrument *instrument, int64_t time_ns, tw_sink *sink)
 {
-    if (market->share[TWI_SIM_KIND_BOOK] == 0)
-        return 0;
-    twi_sim_instrument *instrument = &market->instruments[instrument_index];
     uint32_t total = count_levels(market, instrument, BID) + count_levels(market, instrument, ASK), count = 0;
     instrument->book_seq++;
+    instrument->dirty_count = 0;
     for (int side = BID; side <= ASK; side++) {
         for (int64_t i = 0; i < (int64_t)market->depth; i++) {
             int64_t tick = instrument->best[side] + away(side) * i;
@@ -311,6 +296,32 @@ uint32_t twi_sim_market_snapshot(twi_sim_market *market, uint32_t instrument_ind
             count++;
         }
     }
+    return count;
+}
+
+uint32_t twi_sim_market_message(twi_sim_market *market, int64_t time_ns, tw_sink *sink)
+{
+    uint64_t bits = twi_sim_random_next(&market->random);
+    uint32_t popular = (uint32_t)((bits & UINT32_MAX) * (bits >> 32) >> 32); /* low ones more often */
+    twi_sim_instrument *instrument = &market->instruments[twi_sim_scale_low(popular, market->instrument_count)];
+    switch (draw_kind(market, instrument, twi_sim_random_next(&market->random))) {
+    case TWI_SIM_KIND_TRADE:
+        return put_trade(market, instrument, time_ns, sink);
+    case TWI_SIM_KIND_QUOTE:
+        return put_quote(market, instrument, time_ns, sink);
+    case TWI_SIM_KIND_SNAPSHOT:
+        return put_book(market, instrument, time_ns, sink);
+    default:
+        return put_group(market, instrument, time_ns, sink);
+    }
+}
+
+uint32_t twi_sim_market_snapshot(twi_sim_market *market, uint32_t instrument_index, int64_t time_ns, tw_sink *sink)
+{
+    if (market->share[TWI_SIM_KIND_BOOK] == 0)
+        return 0;
+    twi_sim_instrument *instrument = &market->instruments[instrument_index];
+    uint32_t count = put_book(market, instrument, time_ns, sink);
     *tw_sink_claim(sink) = (tw_event){
         .instrument = instrument->index,
         .kind = TW_EVENT_STATUS,
@@ -362,7 +373,7 @@ tw_status twi_sim_market_init(twi_sim_market *market, void *memory, const twi_si
         .instrument_count = options->instrument_count,
         .depth = options->book_depth,
         .ring_mask = ticks - 1,
-        .share = {options->trade_share, options->quote_share, options->book_share},
+        .share = {options->trade_share, options->quote_share, options->book_share, options->snapshot_share},
     };
     for (int kind = 0; kind < TWI_SIM_KIND_COUNT; kind++)
         market->share_sum += market->share[kind];

@@ -29,7 +29,13 @@ typedef struct twi_sim_instrument {
     int64_t dirty[TWI_SIM_GROUP_EVENT_MAX]; /* tick * 2 + side */
 } twi_sim_instrument;
 
-enum { TWI_SIM_KIND_TRADE = 0, TWI_SIM_KIND_QUOTE = 1, TWI_SIM_KIND_BOOK = 2, TWI_SIM_KIND_COUNT = 3 };
+enum {
+    TWI_SIM_KIND_TRADE = 0,
+    TWI_SIM_KIND_QUOTE = 1,
+    TWI_SIM_KIND_BOOK = 2,
+    TWI_SIM_KIND_SNAPSHOT = 3,
+    TWI_SIM_KIND_COUNT = 4
+};
 
 typedef struct twi_sim_market {
     twi_sim_instrument *instruments;
@@ -49,7 +55,7 @@ TW_MUST_USE tw_status twi_sim_market_init(twi_sim_market *market, void *memory, 
 /* The book snapshot of one instrument and its STATUS ok; nothing if there are no books. Returns the number of
  * events. */
 uint32_t twi_sim_market_snapshot(twi_sim_market *market, uint32_t instrument, int64_t time_ns, tw_sink *sink);
-/* One message. Returns the number of events, at most TWI_SIM_GROUP_EVENT_MAX. */
+/* One message. Returns the number of events, at most TWI_SIM_GROUP_EVENT_MAX; of a snapshot 2 * depth. */
 uint32_t twi_sim_market_message(twi_sim_market *market, int64_t time_ns, tw_sink *sink);
 
 #endif

@@ -18,10 +18,16 @@ FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 KINDS = ("stream", "http", "wrk", "stress")
 LOOPS = ("best", "all", "io_uring", "epoll", "kqueue")
 CODECS = ("json", "flatbuffers")
-# Feed settings of the engine by which each payload is made.
+# Settings of the engine by which each payload is made: of its feed, or with a dot of any section.
 PAYLOADS = {
     "tick": {"trade_share": 50, "quote_share": 50, "book_share": 0},
     "book": {"trade_share": 0, "quote_share": 0, "book_share": 100},
+    # Whole books again and again; the few changes between them do not count for much.
+    "book-1k": {"book_depth": 26, "trade_share": 0, "quote_share": 0, "book_share": 1, "snapshot_share": 1000},
+    "book-4k": {"book_depth": 128, "trade_share": 0, "quote_share": 0, "book_share": 1, "snapshot_share": 1000},
+    "book-16k": {"book_depth": 530, "trade_share": 0, "quote_share": 0, "book_share": 1, "snapshot_share": 1000},
+    "book-64k": {"book_depth": 2150, "trade_share": 0, "quote_share": 0, "book_share": 1, "snapshot_share": 1000,
+                 "book.depth_max": 2200},
 }
 CHANNELS = {"tick": "trade,quote"}
 TOP_KEYS = {"title": str, "about": str, "kind": str, "iterations": int, "quick_iterations": int, "duration": str,

@@ -155,7 +155,7 @@ def power_of_two(number):
 
 def engine_settings(cell, payloads):
     """Flags of the engine that a cell stands for."""
-    settings = {f"feed.{key}": value for key, value in payloads[cell["payload"]].items()
+    settings = {key if "." in key else f"feed.{key}": value for key, value in payloads[cell["payload"]].items()
                 if key not in ("channels", "log_bytes")}
     settings["feed.rate"] = cell["rate"]
     settings["feed.instruments"] = cell["instruments"]

@@ -206,7 +206,7 @@ static const twi_config_key feed_keys[] = {
                   "microseconds."),
     KEY("seed", TWI_CONFIG_INT, feed, seed, .initial = "1", .min = 0, .max = INT64_MAX, .only_for = "sim",
         .reason = "The same seed makes the same market, byte for byte."),
-    KEY("book_depth", TWI_CONFIG_INT, feed, book_depth, .initial = "20", .min = 1, .max = 1000, .only_for = "sim",
+    KEY("book_depth", TWI_CONFIG_INT, feed, book_depth, .initial = "20", .min = 1, .max = 2400, .only_for = "sim",
         .unit = "levels per side", .reason = "Depth of the books."),
     KEY("trade_share", TWI_CONFIG_INT, feed, trade_share, .initial = "20", .min = 0, .max = 65535, .only_for = "sim",
         .unit = "parts",
@@ -216,6 +216,10 @@ static const twi_config_key feed_keys[] = {
         .unit = "parts", .reason = "Part of the messages that are quotes."),
     KEY("book_share", TWI_CONFIG_INT, feed, book_share, .initial = "50", .min = 0, .max = 65535, .only_for = "sim",
         .unit = "parts", .reason = "Part of the messages that are book changes."),
+    KEY("snapshot_share", TWI_CONFIG_INT, feed, snapshot_share, .initial = "0", .min = 0, .max = 65535,
+        .only_for = "sim", .unit = "parts",
+        .reason = "Part of the messages that are a whole book again, as venues send it from time to time; with "
+                  "book_depth the way to large messages. Needs a book_share."),
     KEY("message_count_max", TWI_CONFIG_INT, feed, message_count_max, .initial = "0", .min = 0, .max = INT64_MAX,
         .only_for = "sim", .unit = "messages", .reason = "The feed ends after so many. 0: never."),
     KEY("file", TWI_CONFIG_STRING, feed, file, .only_for = "replay", .reason = "The recording to play."),
@@ -343,6 +347,8 @@ static void check_feed(const twi_settings_feed *feed, int32_t index, twi_config 
                          feed->exchange);
     if (feed->type == TWI_FEED_SIM && feed->trade_share + feed->quote_share + feed->book_share == 0)
         twi_config_fault(config, "feed", index, "book_share", "all shares are 0; let one of them be more");
+    if (feed->type == TWI_FEED_SIM && feed->snapshot_share > 0 && feed->book_share == 0)
+        twi_config_fault(config, "feed", index, "snapshot_share", "needs a book_share; write at least book_share = 1");
     if (feed->type == TWI_FEED_SIM && feed->burst_decay_ns % 1000 != 0)
         twi_config_fault(config, "feed", index, "burst_decay", "is not a whole number of microseconds");
     if (feed->type == TWI_FEED_REPLAY && !*feed->file)

@@ -116,7 +116,7 @@ typedef struct twi_settings_feed {
     int64_t burst_decay_ns;
     int64_t seed;
     int64_t book_depth;
-    int64_t trade_share, quote_share, book_share;
+    int64_t trade_share, quote_share, book_share, snapshot_share;
     int64_t message_count_max; /* 0: never ends */
     /* replay */
     const char *file;

@@ -21,6 +21,7 @@ static tw_status open_sim(const twi_settings_feed *settings, tw_symbols *symbols
         .trade_share = (uint16_t)settings->trade_share,
         .quote_share = (uint16_t)settings->quote_share,
         .book_share = (uint16_t)settings->book_share,
+        .snapshot_share = (uint16_t)settings->snapshot_share,
         .message_count_max = (uint64_t)settings->message_count_max,
     };
     return twi_sim_open(&options, symbols, source, error, error_cap);

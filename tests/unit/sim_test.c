@@ -234,7 +234,7 @@ static void follow_market(const twi_sim_options *options, size_t wanted)
     check_book *books = calloc(count, sizeof(*books));
     int *has_trades = calloc(count, sizeof(*has_trades));
     uint32_t open_instrument = UINT32_MAX;
-    size_t kinds[9] = {0}, seen = 0;
+    size_t kinds[9] = {0}, seen = 0, snapshots = 0;
     int64_t next_ns = 0;
     while (seen < wanted && next_ns != INT64_MAX) {
         size_t n = step(&it, START_NS, 256, &next_ns);
@@ -251,6 +251,7 @@ static void follow_market(const twi_sim_options *options, size_t wanted)
             follow_event(book, event, options->book_depth);
             if (event->flags & TW_FLAG_LAST)
                 kinds[event->kind]++;
+            snapshots += (event->flags & TW_FLAG_LAST) && (event->flags & TW_FLAG_SNAPSHOT);
         }
         seen += n;
         assert_int_equal(open_instrument, UINT32_MAX); /* whole groups only */
@@ -262,6 +263,10 @@ static void follow_market(const twi_sim_options *options, size_t wanted)
         assert_in_range(trade_percent, 18, 22);
         assert_in_range(quote_percent, 27, 33);
     }
+    if (options->snapshot_share == 0)
+        assert_int_equal(snapshots, count);
+    else
+        assert_in_range(snapshots * 100 / messages, options->snapshot_share - 2, options->snapshot_share + 2);
     free(has_trades);
     free(books);
     close_sim(&it);
@@ -279,6 +284,14 @@ static void books_are_never_crossed_and_everything_agrees_with_them(void **state
         &(twi_sim_options){
             .seed = 7, .instrument_count = 2, .book_depth = 10, .trade_share = 90, .quote_share = 5, .book_share = 5},
         300000);
+    follow_market(&(twi_sim_options){.seed = 8,
+                                     .instrument_count = 2,
+                                     .book_depth = 10,
+                                     .trade_share = 30,
+                                     .quote_share = 30,
+                                     .book_share = 30,
+                                     .snapshot_share = 10},
+                  300000);
 }
 
 static void every_trade_is_in_the_next_group(void **state)
@@ -442,7 +455,7 @@ static void impossible_options_are_named(void **state)
 {
     (void)state;
     expect_refusal(&(twi_sim_options){.instrument_count = 65537}, TW_BAD_CONFIG, "instrument_count");
-    expect_refusal(&(twi_sim_options){.book_depth = 1001}, TW_BAD_CONFIG, "book_depth");
+    expect_refusal(&(twi_sim_options){.book_depth = 2401}, TW_BAD_CONFIG, "book_depth");
     expect_refusal(&(twi_sim_options){.mode = TWI_SIM_BURST}, TW_BAD_CONFIG, "rate_per_second");
     expect_refusal(&(twi_sim_options){.burst_branch_permille = 951}, TW_BAD_CONFIG, "burst_branch_permille");
     expect_refusal(&(twi_sim_options){.exchange = ""}, TW_BAD_CONFIG, "exchange");
