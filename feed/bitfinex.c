@@ -13,7 +13,7 @@
 
 #include "feed/market.h"
 #include "feed/registry.h"
-#include "feed/scan.h"
+#include "feed/shapes.h"
 
 #define REST_URL "https://api-pub.bitfinex.com"
 enum {
@@ -375,18 +375,9 @@ typedef struct bfx_event {
     int64_t code;
 } bfx_event;
 
-static int stream_of(twi_json_slice channel)
-{
-    for (int stream = 0; stream < TWI_STREAM_COUNT; stream++) {
-        if (twi_json_equal(channel, CHANNEL_NAMES[stream], strlen(CHANNEL_NAMES[stream])))
-            return stream;
-    }
-    return -1;
-}
-
 static tw_status on_subscribed(const bfx_message *m, const bfx_event *event)
 {
-    int stream = stream_of(event->channel);
+    int stream = twi_channel_of(CHANNEL_NAMES, event->channel);
     twi_slot *slot = stream >= 0 ? twi_venue_slot(m->venue, m->link, event->symbol.text, event->symbol.len) : NULL;
     if (slot == NULL || event->number == 0)
         return TW_OK;
@@ -408,7 +399,7 @@ static tw_status on_left(const bfx_message *m, const bfx_event *event)
 
 static tw_status on_error(const bfx_message *m, const bfx_event *event)
 {
-    int stream = stream_of(event->channel);
+    int stream = twi_channel_of(CHANNEL_NAMES, event->channel);
     twi_slot *slot = stream >= 0 ? twi_venue_find(m->venue, 0, event->symbol.text, event->symbol.len) : NULL;
     twi_venue_error(m->venue, event->text.text, event->text.len);
     if (slot != NULL)

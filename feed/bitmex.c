@@ -9,7 +9,7 @@
 #include "feed/idmap.h"
 #include "feed/market.h"
 #include "feed/registry.h"
-#include "feed/scan.h"
+#include "feed/shapes.h"
 
 #define REST_URL             "https://www.bitmex.com"
 #define RATE_LIMITED_WAIT_NS (5 * TWI_NS_PER_S)
@@ -253,10 +253,7 @@ static twi_slot *split_topic(twi_venue *venue, twi_json_slice topic, int *stream
     if (colon == NULL)
         return NULL;
     twi_json_slice table = {.text = topic.text, .len = (uint32_t)(colon - topic.text)};
-    for (int each = 0; each < TWI_STREAM_COUNT; each++) {
-        if (twi_json_equal(table, TABLES[each], strlen(TABLES[each])))
-            *stream = each;
-    }
+    *stream = twi_channel_of(TABLES, table);
     return *stream >= 0 ? twi_venue_find(venue, 0, colon + 1, topic.len - table.len - 1) : NULL;
 }
 
@@ -265,6 +262,8 @@ static twi_json_slice topic_of_request(twi_json_slice request)
 {
     twi_json json;
     twi_json_slice key, topic = {0};
+    if (request.len == 0)
+        return topic;
     twi_json_init(&json, request.text, request.len);
     twi_json_enter_object(&json);
     while (twi_json_next_member(&json, &key)) {

@@ -7,7 +7,7 @@
  * Source:   www.bitstamp.net/websocket/v2; recordings. */
 #include "feed/market.h"
 #include "feed/registry.h"
-#include "feed/scan.h"
+#include "feed/shapes.h"
 
 #define REST_URL "https://www.bitstamp.net"
 
@@ -58,15 +58,12 @@ static bool read_book(twi_json *json, bts_book *book)
     return json->status == TW_OK && book->micro != 0;
 }
 
-static tw_status apply(twi_venue *venue, twi_slot *slot, bts_book *book, bool snapshot, int64_t recv_ns, tw_sink *sink)
+static twi_update_info info_of(const bts_book *book, bool snapshot, int64_t recv_ns)
 {
-    twi_update update;
-    twi_update_info info = {.snapshot = snapshot,
-                            .seq = book->micro,
-                            .venue_ns = twi_time_from((int64_t)book->micro, TWI_NS_PER_US),
-                            .recv_ns = recv_ns};
-    twi_update_begin(&update, venue, slot, sink, &info);
-    return twi_update_finish(&update, &book->sides);
+    return (twi_update_info){.snapshot = snapshot,
+                             .seq = book->micro,
+                             .venue_ns = twi_time_from((int64_t)book->micro, TWI_NS_PER_US),
+                             .recv_ns = recv_ns};
 }
 
 static tw_status on_book(const bts_message *m, twi_slot *slot, twi_json *json)
@@ -83,7 +80,12 @@ static tw_status on_book(const bts_message *m, twi_slot *slot, twi_json *json)
                        .msg = m->msg,
                        .msg_len = m->msg_len};
     twi_verdict verdict = twi_venue_judge(m->venue, slot, &delta, m->sink);
-    return verdict == TWI_APPLY ? apply(m->venue, slot, &book, false, m->recv_ns, m->sink) : TW_OK;
+    if (verdict != TWI_APPLY)
+        return TW_OK;
+    twi_update update;
+    twi_update_info info = info_of(&book, false, m->recv_ns);
+    twi_update_begin(&update, m->venue, slot, m->sink, &info);
+    return twi_update_finish(&update, &book.sides);
 }
 
 static tw_status on_trade(const bts_message *m, twi_slot *slot, twi_json *json)
@@ -201,10 +203,8 @@ static tw_status on_response(twi_venue *venue, int64_t recv_ns, const tw_respons
     if (!whole || twi_json_end(&json) != TW_OK)
         return TW_MALFORMED;
     twi_slot *slot = twi_venue_slot(venue, 0, symbol, strcspn(symbol, "/?"));
-    if (slot == NULL || !twi_venue_snapshot_fits(venue, slot, book.micro, 0, recv_ns))
-        return TW_OK;
-    tw_status status = apply(venue, slot, &book, true, recv_ns, sink);
-    return status == TW_OK ? twi_venue_run_backlog(venue, slot, sink) : status;
+    twi_update_info info = info_of(&book, true, recv_ns);
+    return slot == NULL ? TW_OK : twi_take_snapshot(venue, slot, &info, 0, &book.sides, sink);
 }
 
 static void write_book_url(twi_venue *venue, const twi_slot *slot, twi_text *url)

@@ -9,7 +9,7 @@
  * Source:   bybit-exchange.github.io/docs/v5/ws; recordings. */
 #include "feed/market.h"
 #include "feed/registry.h"
-#include "feed/scan.h"
+#include "feed/shapes.h"
 
 #define REST_URL "https://api.bybit.com"
 enum { DEPTH_DEFAULT = 200, DEPTH_MAX = 1000, U_RESTART = 1 };
@@ -191,19 +191,6 @@ static void read_trade(twi_json *json, twi_trade *trade)
     }
 }
 
-static tw_status on_trades(const bybit_message *m, twi_slot *slot, twi_json *json)
-{
-    tw_status status = TW_OK;
-    twi_json_enter_array(json);
-    while (status == TW_OK && twi_json_next_item(json)) {
-        twi_trade trade = {.history = false};
-        read_trade(json, &trade);
-        if (json->status == TW_OK)
-            status = twi_emit_trade(slot, &trade, m->recv_ns, m->sink);
-    }
-    return json->status == TW_OK ? status : TW_MALFORMED;
-}
-
 static tw_status on_data(const bybit_message *m, twi_json_slice topic_text, twi_json *data)
 {
     bybit_topic topic;
@@ -219,7 +206,7 @@ static tw_status on_data(const bybit_message *m, twi_json_slice topic_text, twi_
         return TW_OK;
     if (book)
         return on_orderbook(m, slot, topic.depth, data);
-    return trade ? on_trades(m, slot, data) : on_ticker(m, slot, data);
+    return trade ? twi_emit_trades(slot, data, read_trade, m->recv_ns, m->sink) : on_ticker(m, slot, data);
 }
 
 /* ---- control ---- */
@@ -491,6 +478,8 @@ static tw_status markets_parse(const uint8_t *body, size_t body_len, tw_market_f
             twi_json_skip(&json);
     }
     tw_status status = twi_json_end(&json);
+    if (status == TW_OK && result.len == 0)
+        return TW_MALFORMED; /* an error has no result */
     return status == TW_OK ? twi_market_list((const uint8_t *)result.text, result.len, "list", read_market, fn, owner)
                            : status;
 }

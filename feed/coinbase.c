@@ -8,7 +8,7 @@
  * Source:   docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket. */
 #include "feed/market.h"
 #include "feed/registry.h"
-#include "feed/scan.h"
+#include "feed/shapes.h"
 
 #define REST_URL "https://api.coinbase.com"
 
@@ -179,11 +179,7 @@ static void on_subscriptions(const cb_message *m, twi_json *json)
     twi_venue_list_open(m->venue, m->link);
     twi_json_enter_object(json);
     while (twi_json_next_member(json, &name)) {
-        int found = -1;
-        for (int channel = 0; channel < TWI_STREAM_COUNT; channel++) {
-            if (twi_json_equal(name, CHANNEL_NAMES[channel], strlen(CHANNEL_NAMES[channel])))
-                found = channel;
-        }
+        int found = twi_channel_of(CHANNEL_NAMES, name);
         if (twi_json_peek(json) != TWI_JSON_ARRAY) {
             twi_json_skip(json);
             continue;

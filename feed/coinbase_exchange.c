@@ -8,7 +8,7 @@
  * Source:   docs.cdp.coinbase.com/exchange/websocket-feed; recordings. */
 #include "feed/market.h"
 #include "feed/registry.h"
-#include "feed/scan.h"
+#include "feed/shapes.h"
 
 #define REST_URL "https://api.exchange.coinbase.com"
 
@@ -64,24 +64,6 @@ static void read_member(twi_json *json, twi_json_slice key, cbx_message *m)
         twi_json_skip(json);
 }
 
-/* [["buy","0.79","100"], ...] */
-static tw_status apply_changes(twi_update *update, twi_json *json)
-{
-    twi_json_enter_array(json);
-    while (twi_json_next_item(json)) {
-        bool sell = false;
-        tw_decimal price, size;
-        bool whole = twi_json_enter_array(json) && twi_json_next_item(json) && twi_scan_is_sell(json, &sell) &&
-                     twi_json_next_item(json) && twi_json_decimal(json, &price) && twi_json_next_item(json) &&
-                     twi_json_decimal(json, &size);
-        if (!whole)
-            return twi_update_abort(update);
-        twi_json_drain_array(json);
-        twi_update_level(update, sell ? TWI_ASK : TWI_BID, price, size);
-    }
-    return json->status == TW_OK ? twi_update_end(update) : twi_update_abort(update);
-}
-
 static tw_status on_book(twi_venue *venue, twi_slot *slot, cbx_message *m, bool snapshot, int64_t recv_ns,
                          tw_sink *sink)
 {
@@ -92,7 +74,7 @@ static tw_status on_book(twi_venue *venue, twi_slot *slot, cbx_message *m, bool 
     if (!snapshot && !twi_venue_delta_usable(slot))
         return TW_OK;
     twi_update_begin(&update, venue, slot, sink, &info);
-    return snapshot ? twi_update_finish(&update, &m->sides) : apply_changes(&update, &m->changes);
+    return snapshot ? twi_update_finish(&update, &m->sides) : twi_update_changes(&update, &m->changes);
 }
 
 static tw_status on_trade(twi_slot *slot, const cbx_message *m, bool history, int64_t recv_ns, tw_sink *sink)
@@ -113,15 +95,6 @@ static tw_status on_ticker(twi_slot *slot, const cbx_message *m, int64_t recv_ns
     twi_quote quote = {
         .bid = m->bid, .bid_amount = m->bid_size, .ask = m->ask, .ask_amount = m->ask_size, .venue_ns = m->time_ns};
     return twi_emit_quote(slot, &quote, recv_ns, sink);
-}
-
-static int channel_of(twi_json_slice name)
-{
-    for (int channel = 0; channel < TWI_STREAM_COUNT; channel++) {
-        if (twi_json_equal(name, CHANNEL_NAMES[channel], strlen(CHANNEL_NAMES[channel])))
-            return channel;
-    }
-    return -1;
 }
 
 static void list_products(twi_venue *venue, uint32_t link, int channel, twi_json *json)
@@ -150,7 +123,7 @@ static void list_channel(twi_venue *venue, uint32_t link, twi_json *json)
             twi_json_skip(json);
     }
     if (has_products)
-        list_products(venue, link, channel_of(name), &products);
+        list_products(venue, link, twi_channel_of(CHANNEL_NAMES, name), &products);
 }
 
 static tw_status on_subscriptions(twi_venue *venue, uint32_t link, cbx_message *m)

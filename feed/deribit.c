@@ -7,7 +7,7 @@
  * Source:   docs.deribit.com; recordings. */
 #include "feed/market.h"
 #include "feed/registry.h"
-#include "feed/scan.h"
+#include "feed/shapes.h"
 
 #define REST_URL         "https://www.deribit.com"
 #define TOO_MANY_WAIT_NS (3 * TWI_NS_PER_S) /* in which the credits of a burst come back */
@@ -138,19 +138,6 @@ static void read_trade(twi_json *json, twi_trade *trade)
     }
 }
 
-static tw_status on_trades(const dbt_message *m, twi_slot *slot, twi_json *json)
-{
-    tw_status status = TW_OK;
-    twi_json_enter_array(json);
-    while (status == TW_OK && twi_json_next_item(json)) {
-        twi_trade trade = {.history = false};
-        read_trade(json, &trade);
-        if (json->status == TW_OK)
-            status = twi_emit_trade(slot, &trade, m->recv_ns, m->sink);
-    }
-    return json->status == TW_OK ? status : TW_MALFORMED;
-}
-
 /* `quote` and `ticker` have the same names for the best levels. */
 static tw_status on_quote(const dbt_message *m, twi_slot *slot, twi_json *json)
 {
@@ -186,7 +173,9 @@ static tw_status on_data(const dbt_message *m, twi_json_slice channel, twi_json 
     twi_slot *slot = twi_venue_slot(m->venue, m->link, id.text, id.len);
     if (slot == NULL)
         return TW_OK;
-    return book ? on_book(m, slot, data) : trades ? on_trades(m, slot, data) : on_quote(m, slot, data);
+    if (book)
+        return on_book(m, slot, data);
+    return trades ? twi_emit_trades(slot, data, read_trade, m->recv_ns, m->sink) : on_quote(m, slot, data);
 }
 
 /* ---- control ---- */

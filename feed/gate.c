@@ -6,7 +6,7 @@
  * Source:   www.gate.io/docs/developers/apiv4/ws; recordings. */
 #include "feed/market.h"
 #include "feed/registry.h"
-#include "feed/scan.h"
+#include "feed/shapes.h"
 
 #define REST_URL "https://api.gateio.ws"
 enum { MS_EXPONENT = -3 };
@@ -57,14 +57,6 @@ static void read_update(twi_json *json, gate_book *book)
     }
 }
 
-static tw_status apply(twi_venue *venue, twi_slot *slot, gate_book *book, bool snapshot, int64_t recv_ns, tw_sink *sink)
-{
-    twi_update update;
-    twi_update_info info = {.snapshot = snapshot, .seq = book->last, .venue_ns = book->time_ns, .recv_ns = recv_ns};
-    twi_update_begin(&update, venue, slot, sink, &info);
-    return twi_update_finish(&update, &book->sides);
-}
-
 static tw_status on_book(const gate_message *m, twi_json *json)
 {
     gate_book book = {.first = 0};
@@ -85,7 +77,10 @@ static tw_status on_book(const gate_message *m, twi_json *json)
     twi_verdict verdict = twi_venue_judge(m->venue, slot, &delta, m->sink);
     if (verdict != TWI_APPLY)
         return verdict == TWI_BROKEN ? TW_GAP : TW_OK;
-    return apply(m->venue, slot, &book, false, m->recv_ns, m->sink);
+    twi_update update;
+    twi_update_info info = {.seq = book.last, .venue_ns = book.time_ns, .recv_ns = m->recv_ns};
+    twi_update_begin(&update, m->venue, slot, m->sink, &info);
+    return twi_update_finish(&update, &book.sides);
 }
 
 /* ---- trades and quotes ---- */
@@ -238,10 +233,8 @@ static tw_status on_response(twi_venue *venue, int64_t recv_ns, const tw_respons
     if (twi_json_end(&json) != TW_OK || book.last == 0 || !book.sides.has[TWI_BID] || !book.sides.has[TWI_ASK])
         return TW_MALFORMED;
     twi_slot *slot = twi_venue_slot(venue, 0, symbol, strcspn(symbol, "&"));
-    if (slot == NULL || !twi_venue_snapshot_fits(venue, slot, book.last, 1, recv_ns))
-        return TW_OK;
-    tw_status status = apply(venue, slot, &book, true, recv_ns, sink);
-    return status == TW_OK ? twi_venue_run_backlog(venue, slot, sink) : status;
+    twi_update_info info = {.snapshot = true, .seq = book.last, .venue_ns = book.time_ns, .recv_ns = recv_ns};
+    return slot == NULL ? TW_OK : twi_take_snapshot(venue, slot, &info, 1, &book.sides, sink);
 }
 
 static void write_book_url(twi_venue *venue, const twi_slot *slot, twi_text *url)

@@ -6,7 +6,7 @@
  * Source:   docs.gemini.com/websocket-api; recordings. */
 #include "feed/market.h"
 #include "feed/registry.h"
-#include "feed/scan.h"
+#include "feed/shapes.h"
 
 #define REST_URL "https://api.gemini.com"
 
@@ -20,24 +20,6 @@ typedef struct gem_message {
     bool has_changes, has_trades;
     twi_trade trade;
 } gem_message;
-
-/* [["buy","302.75","0.00001"], ...] */
-static tw_status apply_changes(twi_update *update, twi_json *json)
-{
-    twi_json_enter_array(json);
-    while (twi_json_next_item(json)) {
-        bool sell = false;
-        tw_decimal price, size;
-        bool whole = twi_json_enter_array(json) && twi_json_next_item(json) && twi_scan_is_sell(json, &sell) &&
-                     twi_json_next_item(json) && twi_json_decimal(json, &price) && twi_json_next_item(json) &&
-                     twi_json_decimal(json, &size);
-        if (!whole)
-            return twi_update_abort(update);
-        twi_json_drain_array(json);
-        twi_update_level(update, sell ? TWI_ASK : TWI_BID, price, size);
-    }
-    return json->status == TW_OK ? twi_update_end(update) : twi_update_abort(update);
-}
 
 static bool read_trade_member(twi_json *json, twi_json_slice key, twi_trade *trade)
 {
@@ -80,7 +62,7 @@ static tw_status on_updates(gem_message *m, twi_slot *slot)
     twi_update update;
     twi_update_info info = {.snapshot = snapshot, .recv_ns = m->recv_ns};
     twi_update_begin(&update, m->venue, slot, m->sink, &info);
-    tw_status status = apply_changes(&update, &m->changes);
+    tw_status status = twi_update_changes(&update, &m->changes);
     if (status == TW_OK && m->has_trades)
         status = on_history(m, slot, &m->trades);
     return status;

@@ -10,7 +10,7 @@
 
 #include "feed/market.h"
 #include "feed/registry.h"
-#include "feed/scan.h"
+#include "feed/shapes.h"
 
 #define REST_URL "https://api.huobi.pro"
 enum {
@@ -90,11 +90,7 @@ static int split_channel(twi_json_slice channel, twi_json_slice *id)
         return -1;
     *id = (twi_json_slice){.text = symbol, .len = (uint32_t)(dot - symbol)};
     twi_json_slice suffix = {.text = dot + 1, .len = (uint32_t)(end - dot - 1)};
-    for (int stream = 0; stream < TWI_STREAM_COUNT; stream++) {
-        if (twi_json_equal(suffix, SUFFIXES[stream], strlen(SUFFIXES[stream])))
-            return stream;
-    }
-    return -1;
+    return twi_channel_of(SUFFIXES, suffix);
 }
 
 /* ---- data ---- */
@@ -160,13 +156,9 @@ static tw_status on_trades(const htx_message *m, twi_slot *slot, twi_json *json)
             twi_json_skip(json);
             continue;
         }
-        twi_json_enter_array(json);
-        while (twi_json_next_item(json)) {
-            twi_trade trade = {.history = false};
-            read_trade(json, &trade);
-            if (json->status == TW_OK && status == TW_OK)
-                status = twi_emit_trade(slot, &trade, m->recv_ns, m->sink);
-        }
+        status = twi_emit_trades(slot, json, read_trade, m->recv_ns, m->sink);
+        if (status != TW_OK)
+            break;
     }
     return json->status == TW_OK ? status : TW_MALFORMED;
 }

@@ -8,7 +8,7 @@
  * Source:   docs.kraken.com/api/docs/websocket-v2, guides "Book checksum" and "Reconnection". */
 #include "feed/kraken_common.h"
 #include "feed/registry.h"
-#include "feed/scan.h"
+#include "feed/shapes.h"
 
 enum { DEPTH_DEFAULT = 1000 };
 
@@ -179,15 +179,6 @@ static void read_result(twi_json *json, kraken_answer *answer)
     }
 }
 
-static int channel_of(twi_json_slice name)
-{
-    for (int channel = 0; channel < TWI_STREAM_COUNT; channel++) {
-        if (twi_json_equal(name, CHANNEL_NAMES[channel], strlen(CHANNEL_NAMES[channel])))
-            return channel;
-    }
-    return -1;
-}
-
 static tw_status on_answer(const kraken_message *m, const kraken_answer *answer)
 {
     if (answer->error.len > 0)
@@ -196,7 +187,7 @@ static tw_status on_answer(const kraken_message *m, const kraken_answer *answer)
     if (!subscription)
         return TW_OK;
     twi_slot *slot = twi_venue_find(m->venue, m->venue->links[m->link].group, answer->symbol.text, answer->symbol.len);
-    int channel = channel_of(answer->channel);
+    int channel = twi_channel_of(CHANNEL_NAMES, answer->channel);
     if (slot == NULL)
         return TW_OK;
     /* "Already subscribed" is what was wanted. A refusal names its message, not its channel. */
@@ -211,7 +202,7 @@ static tw_status on_answer(const kraken_message *m, const kraken_answer *answer)
 
 static tw_status on_data(const kraken_message *m, twi_json_slice channel, twi_json *data)
 {
-    int which = channel_of(channel);
+    int which = twi_channel_of(CHANNEL_NAMES, channel);
     if (which < 0) {
         m->venue->stats.ignored++; /* status, heartbeat, ohlc, instrument */
         return TW_OK;

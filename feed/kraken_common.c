@@ -62,7 +62,8 @@ static void read_pair(twi_json *json, kraken_pair *pair)
         else
             twi_json_skip(json);
     }
-    if (twi_json_unescape(pair->wsname, pair->plain, TW_VENUE_ID_MAX, &pair->plain_len) != TW_OK)
+    if (pair->wsname.len == 0 ||
+        twi_json_unescape(pair->wsname, pair->plain, TW_VENUE_ID_MAX, &pair->plain_len) != TW_OK)
         pair->plain_len = 0;
 }
 

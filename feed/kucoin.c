@@ -8,7 +8,7 @@
  * Source:   www.kucoin.com/docs; recordings. */
 #include "feed/market.h"
 #include "feed/registry.h"
-#include "feed/scan.h"
+#include "feed/shapes.h"
 
 #define REST_URL         "https://api.kucoin.com"
 #define TOKEN_AGE_MAX_NS (23 * 3600 * TWI_NS_PER_S)
@@ -224,13 +224,8 @@ static tw_status take_snapshot(twi_venue *venue, const char *symbol, size_t symb
     if (data->status != TW_OK || book.last == 0 || !book.sides.has[TWI_BID] || !book.sides.has[TWI_ASK])
         return TW_MALFORMED;
     twi_slot *slot = twi_venue_slot(venue, 0, symbol, symbol_len);
-    if (slot == NULL || !twi_venue_snapshot_fits(venue, slot, book.last, 1, recv_ns))
-        return TW_OK;
-    twi_update update;
     twi_update_info info = {.snapshot = true, .seq = book.last, .venue_ns = book.time_ns, .recv_ns = recv_ns};
-    twi_update_begin(&update, venue, slot, sink, &info);
-    tw_status status = twi_update_finish(&update, &book.sides);
-    return status == TW_OK ? twi_venue_run_backlog(venue, slot, sink) : status;
+    return slot == NULL ? TW_OK : twi_take_snapshot(venue, slot, &info, 1, &book.sides, sink);
 }
 
 /* ---- trades and tickers ---- */
@@ -289,11 +284,7 @@ static int split_topic(twi_json_slice topic, twi_json_slice *id)
         return -1;
     twi_json_slice name = {.text = topic.text, .len = (uint32_t)(colon - topic.text)};
     *id = (twi_json_slice){.text = colon + 1, .len = topic.len - name.len - 1};
-    for (int stream = 0; stream < TWI_STREAM_COUNT; stream++) {
-        if (twi_json_equal(name, TOPICS[stream], strlen(TOPICS[stream])))
-            return stream;
-    }
-    return -1;
+    return twi_channel_of(TOPICS, name);
 }
 
 static tw_status on_data(const kuc_message *m, twi_json *data)

@@ -10,7 +10,7 @@
 
 #include "feed/market.h"
 #include "feed/registry.h"
-#include "feed/scan.h"
+#include "feed/shapes.h"
 
 #define REST_URL "https://www.okx.com"
 enum { CHECKSUM_LEVELS = 25, LEVEL_TEXT_MAX = 2 * (TW_DECIMAL_TEXT_MAX + 1) };
@@ -211,15 +211,6 @@ static tw_status on_data(const okx_message *m, twi_json *data)
 
 /* ---- control ---- */
 
-static int stream_of(twi_json_slice channel)
-{
-    for (int stream = 0; stream < TWI_STREAM_COUNT; stream++) {
-        if (twi_json_equal(channel, CHANNEL_NAMES[stream], strlen(CHANNEL_NAMES[stream])))
-            return stream;
-    }
-    return -1;
-}
-
 /* "Wrong URL or channel:books,instId:BTC-USDT doesn't exist": of the symbol only that channel, if it is named. */
 static void refuse(const okx_message *m)
 {
@@ -231,7 +222,8 @@ static void refuse(const okx_message *m)
     if (name != NULL) {
         name += sizeof(key) - 1;
         const char *comma = memchr(name, ',', (size_t)(end - name));
-        stream = stream_of((twi_json_slice){.text = name, .len = (uint32_t)((comma != NULL ? comma : end) - name)});
+        stream = twi_channel_of(
+            CHANNEL_NAMES, (twi_json_slice){.text = name, .len = (uint32_t)((comma != NULL ? comma : end) - name)});
     }
     twi_venue_refuse_named(m->venue, m->link, stream, m->text.text, m->text.len, m->recv_ns, m->sink);
 }
@@ -246,7 +238,7 @@ static tw_status on_event(const okx_message *m)
         return TW_OK;
     }
     twi_slot *slot = twi_venue_find(m->venue, 0, m->instrument.text, m->instrument.len);
-    int stream = stream_of(m->channel);
+    int stream = twi_channel_of(CHANNEL_NAMES, m->channel);
     if (slot == NULL || stream < 0)
         return TW_OK;
     if (TWI_JSON_IS(m->event, "subscribe"))
@@ -384,7 +376,9 @@ typedef struct okx_instrument {
 
 static void name_contract(tw_market *market, const okx_instrument *instrument)
 {
-    const char *dash = memchr(instrument->underlying.text, '-', instrument->underlying.len);
+    const char *dash = NULL;
+    if (instrument->underlying.len > 0)
+        dash = memchr(instrument->underlying.text, '-', instrument->underlying.len);
     if (dash != NULL) {
         size_t base_len = (size_t)(dash - instrument->underlying.text);
         twi_market_copy(market->base, sizeof(market->base), instrument->underlying.text, base_len);

@@ -24,6 +24,8 @@ static inline void twi_text_bytes(twi_text *text, const char *bytes, size_t len)
         text->overflow = true;
         return;
     }
+    if (len == 0) /* bytes may be NULL then */
+        return;
     memcpy(text->out + text->len, bytes, len);
     text->len += len;
 }

@@ -230,9 +230,10 @@ twi_slot *twi_venue_slot(twi_venue *venue, uint32_t link, const char *id, size_t
         return slot;
     char symbol_text[TW_SYMBOL_MAX];
     twi_text symbol = twi_text_over(symbol_text, sizeof(symbol_text));
-    if (venue->take_all)
+    bool take = venue->take_all && id_len > 0;
+    if (take)
         name_symbol(venue, group, id, id_len, &symbol);
-    if (!venue->take_all || add_slot(venue, group, id, id_len, symbol.out, symbol.len, &slot) != TW_OK) {
+    if (!take || add_slot(venue, group, id, id_len, symbol.out, symbol.len, &slot) != TW_OK) {
         venue->stats.ignored++;
         return NULL;
     }

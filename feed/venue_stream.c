@@ -31,7 +31,8 @@ void twi_venue_error(twi_venue *venue, const char *text, size_t len)
     if (len > room)
         len = room;
     venue->stats.errors++;
-    memcpy(venue->stats.error_text, text, len);
+    if (len > 0) /* text may be NULL else */
+        memcpy(venue->stats.error_text, text, len);
     venue->stats.error_text[len] = 0;
 }
 
