@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # replay_summary_test.sh BIN SCRATCH - `tw replay --summary` of every public recording gives the figures of
-# tests/vectors/recordings.txt, and so does the same recording after it went through a capture.
+# tests/vectors/recordings.txt, and so does the same recording after it went through a capture. Where the recordings'
+# own EXPECTED.md lies beside them, `tw replay --summary --json` gives every figure of it (replay_expected.py).
 #
 # The recordings are looked for at $TICKWIRE_RECORDINGS, else at ../shared/data/exchanges; without them this is skipped.
 set -uo pipefail
@@ -42,5 +43,8 @@ for folder in $(sed -n 's/^\([a-z][^ ]*\) .*/\1/p' "$vectors" | sort -u); do
     "$bin/tw" info "$scratch/$folder.twc" >/dev/null || fail "$folder: the capture is not whole"
     compared=$((compared + 1))
 done
+if [ -e "$recordings/EXPECTED.md" ]; then
+    timeout 100 python3 tests/system/replay_expected.py "$bin/tw" "$recordings" || fail "EXPECTED.md"
+fi
 [ "$failures" = 0 ] && echo "$compared recordings as expected"
 [ "$failures" = 0 ] && [ "$compared" -gt 0 ]
