@@ -9,10 +9,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+#ifndef TWT_VARIANTS_MAX
+#define TWT_VARIANTS_MAX 6000 /* of one file; fewer for a target whose runs are long */
+#endif
 enum {
     INPUT_BYTES_MAX = 1 << 20,
-    CUT_COUNT_MAX = 2000,   /* of one file */
-    CHANGE_COUNT_MAX = 4000 /* of one file */
+    CUT_COUNT_MAX = TWT_VARIANTS_MAX / 3,
+    CHANGE_COUNT_MAX = TWT_VARIANTS_MAX - CUT_COUNT_MAX
 };
 
 static const uint8_t replacements[] = {0,    1,   0x20, 0x7f, 0x80, 0xff, '"', '\\',
