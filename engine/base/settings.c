@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "engine/base/limits.h"
+#include "tickwire/decimal.h"
 
 #define KEY(key_name, value_type, section, field, ...)                                                                 \
     {                                                                                                                  \
@@ -333,11 +334,11 @@ static void check_http(const twi_settings_http *http, twi_config *config)
 
 static bool is_speed(const char *speed)
 {
-    char *end = NULL;
     if (strcmp(speed, "original") == 0 || strcmp(speed, "max") == 0)
         return true;
-    double factor = strtod(speed, &end);
-    return end != speed && *end == 0 && factor > 0 && factor <= 1e6;
+    tw_decimal factor, most = {.mantissa = 1000000};
+    return tw_decimal_parse(speed, strlen(speed), &factor) == TW_OK && factor.mantissa > 0 &&
+           tw_decimal_compare(factor, most) <= 0;
 }
 
 static void check_feed(const twi_settings_feed *feed, int32_t index, twi_config *config)

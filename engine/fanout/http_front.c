@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/text.h"
 #include "engine/fanout/client.h"
 #include "engine/proto/ws_handshake.h"
 
@@ -108,13 +109,24 @@ static void say_hello(twi_client *client)
     twi_buffer_fini(&hello);
 }
 
+static void refuse_codec(twi_client *client)
+{
+    char message[256];
+    twi_text text = {.out = message, .cap = sizeof message};
+    const twi_shard *shard = client->shard;
+    twi_text_add(&text, "no such codec; there are");
+    for (uint32_t i = 0; i < shard->config.codec_count; i++)
+        twi_text_add(&text, "%s %.32s", i > 0 ? "," : "", shard->config.codecs[i]->name);
+    answer_plain(client, 400, TWI_ERROR_NOT_SUPPORTED, "NotSupported", message);
+}
+
 static void open_stream(twi_client *client, const twi_http_request *request, const twi_ws_upgrade *upgrade)
 {
     twi_shard *shard = client->shard;
     const char *protocol;
     int codec = choose_codec(shard, request, &protocol);
     if (codec < 0) {
-        answer_plain(client, 400, TWI_ERROR_NOT_SUPPORTED, "NotSupported", "codec must be json or flatbuffers");
+        refuse_codec(client);
         return;
     }
     char server[64] = "tickwire/";

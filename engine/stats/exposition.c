@@ -5,9 +5,11 @@
 #include <string.h>
 
 enum { LINE_BYTES_MAX = 320, QUANTILE_COUNT = 6 };
-#define NS_PER_S 1e9
+#define NS_PER_S UINT64_C(1000000000)
 
-/* Upper bounds of the histogram's buckets in ns: 1, 2, 5 per decade from 1 us to 10 s. */
+/* Numbers are written without printf's %f and %g: the program around the engine may have a locale with decimal commas.
+ *
+ * Upper bounds of the histogram's buckets in ns: 1, 2, 5 per decade from 1 us to 10 s. */
 static const int64_t bounds_ns[] = {
     1000,      2000,      5000,       10000,      20000,      50000,       100000,   200000,
     500000,    1000000,   2000000,    5000000,    10000000,   20000000,    50000000, 100000000,
@@ -15,7 +17,20 @@ static const int64_t bounds_ns[] = {
 };
 enum { BOUND_COUNT = sizeof(bounds_ns) / sizeof(bounds_ns[0]) };
 
+/* The same in seconds, as labels. */
+static const char *const bounds[BOUND_COUNT] = {
+    "1e-06", "2e-06", "5e-06", "1e-05", "2e-05", "5e-05", "0.0001", "0.0002", "0.0005", "0.001", "0.002",
+    "0.005", "0.01",  "0.02",  "0.05",  "0.1",   "0.2",   "0.5",    "1",      "2",      "5",     "10",
+};
+
 static const double quantiles[QUANTILE_COUNT] = {0.5, 0.9, 0.99, 0.999, 0.9999, 1};
+static const char *const quantile_names[QUANTILE_COUNT] = {"0.5", "0.9", "0.99", "0.999", "0.9999", "1"};
+
+/* ns as seconds. */
+static void add_seconds(twi_text *text, uint64_t ns)
+{
+    twi_text_add(text, "%" PRIu64 ".%09" PRIu64, ns / NS_PER_S, ns % NS_PER_S);
+}
 
 void twi_exposition_family(twi_text *text, const char *family, const char *type, const char *help)
 {
@@ -39,7 +54,13 @@ void twi_exposition_label(twi_text *text, const char *key, const char *value, si
 
 void twi_exposition_value(twi_text *text, const char *family, const char *labels, double value)
 {
-    twi_text_add(text, labels[0] ? "%s{%s} %.17g\n" : "%s%s %.17g\n", family, labels, value);
+    double amount = value < 0 ? -value : value;
+    uint64_t whole = (uint64_t)amount, billionths = (uint64_t)((amount - (double)whole) * 1e9 + 0.5);
+    twi_text_add(text, labels[0] ? "%s{%s} %s" : "%s%s %s", family, labels, value < 0 ? "-" : "");
+    if (billionths == 0)
+        twi_text_add(text, "%" PRIu64 "\n", whole);
+    else
+        twi_text_add(text, "%" PRIu64 ".%09" PRIu64 "\n", whole + billionths / NS_PER_S, billionths % NS_PER_S);
 }
 
 void twi_exposition_list(twi_text *text, const char *family, const char *help, const char *label, const char *words)
@@ -87,7 +108,9 @@ static const char *block_label(twi_counter_kind kind)
 static void add_number(twi_text *text, twi_counter_kind kind, uint64_t value)
 {
     if (is_ns(kind)) {
-        twi_text_add(text, " %.9f\n", (double)value / NS_PER_S);
+        twi_text_add(text, " ");
+        add_seconds(text, value);
+        twi_text_add(text, "\n");
     } else if (is_gauge(kind)) {
         twi_text_add(text, " %" PRId64 "\n", (int64_t)value);
     } else {
@@ -144,21 +167,22 @@ void twi_exposition_counters(twi_text *text, const twi_counters *counters)
 static void add_buckets(twi_text *text, const char *stage, const twi_histogram *histogram)
 {
     for (int i = 0; i < BOUND_COUNT; i++) {
-        twi_text_add(text, STAGE_FAMILY "_bucket{stage=\"%s\",le=\"%g\"} %" PRIu64 "\n", stage,
-                     (double)bounds_ns[i] / NS_PER_S, twi_histogram_count_up_to(histogram, bounds_ns[i]));
+        twi_text_add(text, STAGE_FAMILY "_bucket{stage=\"%s\",le=\"%s\"} %" PRIu64 "\n", stage, bounds[i],
+                     twi_histogram_count_up_to(histogram, bounds_ns[i]));
     }
     uint64_t count = twi_histogram_count(histogram);
     twi_text_add(text, STAGE_FAMILY "_bucket{stage=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", stage, count);
-    twi_text_add(text, STAGE_FAMILY "_sum{stage=\"%s\"} %.9f\n", stage,
-                 twi_histogram_mean(histogram) * (double)count / NS_PER_S);
-    twi_text_add(text, STAGE_FAMILY "_count{stage=\"%s\"} %" PRIu64 "\n", stage, count);
+    twi_text_add(text, STAGE_FAMILY "_sum{stage=\"%s\"} ", stage);
+    add_seconds(text, (uint64_t)(twi_histogram_mean(histogram) * (double)count));
+    twi_text_add(text, "\n" STAGE_FAMILY "_count{stage=\"%s\"} %" PRIu64 "\n", stage, count);
 }
 
 static void add_quantiles(twi_text *text, const char *stage, const twi_histogram *histogram)
 {
     for (int i = 0; i < QUANTILE_COUNT; i++) {
-        twi_text_add(text, QUANTILE_FAMILY "{stage=\"%s\",quantile=\"%g\"} %.9f\n", stage, quantiles[i],
-                     (double)twi_histogram_quantile(histogram, quantiles[i]) / NS_PER_S);
+        twi_text_add(text, QUANTILE_FAMILY "{stage=\"%s\",quantile=\"%s\"} ", stage, quantile_names[i]);
+        add_seconds(text, (uint64_t)twi_histogram_quantile(histogram, quantiles[i]));
+        twi_text_add(text, "\n");
     }
 }
 
