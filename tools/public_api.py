@@ -7,8 +7,9 @@ Usage:     tools/public_api.py reference DIR     DIR/HEADER.md: every call, type
            tools/public_api.py undocumented      functions without a comment; exit 1 if there are any
            tools/public_api.py layout            a C program that prints sizes, offsets and constants
            tools/public_api.py functions         the names of what is exported
-Form:      a declaration is documented by the comment above it (no blank line between) or behind it on its line. The
-           first comment of a header is its manual. Headers are looked for beside this file, in ../include/tickwire.
+Form:      a declaration is documented by the comment above it or behind it on its line; if it has none, by the comment
+           that stands above those right before it. A blank line ends what a comment speaks of. The first comment of a
+           header is its manual. Headers are looked for beside this file, in ../include/tickwire.
 Non-goals: C in general. It reads the plain declarations that the headers keep to, and fails loudly on others.
 """
 import os
@@ -51,11 +52,11 @@ def without_comments(text):
 
 
 def statements(source):
-    """(comment above, declaration with its inner comments, comment behind), for each declaration outside of #if."""
+    """(comment above, the same of the declarations right before, declaration, comment behind), for each outside of #if."""
     body = source[re.match(r"/\*.*?\*/", source, re.S).end():]
     body = re.sub(r"^#ifdef __cplusplus\n.*?^#(?:else|endif)\b[^\n]*\n", "", body, flags=re.S | re.M)
     body = re.sub(r"^#(?!define)[^\n]*\n", "\n", body, flags=re.M)
-    position, above = 0, ""
+    position, above, group = 0, "", ""
     token = re.compile(r"\s*(/\*.*?\*/|#define[^\n]*\n|[^\s/#])", re.S)
     while True:
         match = token.match(body, position)
@@ -63,18 +64,19 @@ def statements(source):
             break
         gap = body[position:match.start(1)]
         if gap.count("\n") > 1:
-            above = ""
+            above = group = ""
         text = match.group(1)
         if text.startswith("/*"):
-            above, position = comment_text(text), match.end()
+            above = group = comment_text(text)
+            position = match.end()
             continue
         if text.startswith("#define"):
-            yield above, text.strip(), ""
+            yield above, group, text.strip(), ""
             above, position = "", match.end() - 1
             continue
         end = declaration_end(body, match.start(1))
         behind = re.compile(r"[ \t]*(/\*.*?\*/)", re.S).match(body, end)
-        yield above, body[match.start(1):end], comment_text(behind.group(1)) if behind else ""
+        yield above, group, body[match.start(1):end], comment_text(behind.group(1)) if behind else ""
         above, position = "", behind.end() if behind else end
 
 
@@ -96,8 +98,8 @@ def declaration_end(body, start):
 
 
 def read_items(source):
-    for above, text, behind in statements(source):
-        doc = "\n".join(filter(None, [above, behind]))
+    for above, group, text, behind in statements(source):
+        doc = "\n".join(filter(None, [above, behind])) or group
         bare = re.sub(r"\s+", " ", without_comments(text)).strip()
         for pattern, kind in (
             (r"#define (TW_(?!API\b|MUST_USE\b)\w+)", "macro"),

@@ -321,6 +321,11 @@ void tw_engine_flush(tw_engine *engine)
     twi_runtime_flush(engine->runtime);
 }
 
+uint64_t tw_engine_backlog(const tw_engine *engine)
+{
+    return twi_runtime_backlog(engine->runtime);
+}
+
 tw_status tw_engine_instrument(tw_engine *engine, const char *exchange, const char *symbol, const char *venue_id,
                                uint32_t *instrument)
 {
@@ -373,27 +378,53 @@ tw_status tw_engine_counter_at(const tw_engine *engine, uint32_t index, tw_engin
     return TW_OK;
 }
 
-/* "family" fits all its labels, "family{labels}" those only. */
-static int fits(const twi_counter_facts *facts, const char *name)
+uint64_t tw_engine_memory_bytes(const tw_engine *engine)
 {
+    twi_memory_report report;
+    twi_runtime_memory(twi_config_settings(engine->config), &engine->parts, &report);
+    return report.total_bytes;
+}
+
+/* "{feed="name"}": the sum over the blocks of that feed or thread. */
+static tw_status sum_of_blocks(const twi_counters *counters, twi_counter id, const char *labels, uint64_t *value)
+{
+    tw_status status = TW_EMPTY;
+    for (uint32_t i = 0; i < twi_counters_block_count(counters); i++) {
+        const twi_cells *cells = twi_counters_block(counters, i);
+        char block[TWI_BLOCK_LABEL_MAX + TWI_BLOCK_VALUE_MAX + sizeof "{=\"\"}"];
+        snprintf(block, sizeof block, "{%s=\"%s\"}", cells->label, cells->value);
+        if (cells->label[0] == '\0' || strcmp(block, labels) != 0)
+            continue;
+        *value += twi_counter_get(cells, id);
+        status = TW_OK;
+    }
+    return status;
+}
+
+/* "family" takes all its labels, "family{labels}" those only. */
+static tw_status add_counter(const twi_counters *counters, twi_counter id, const char *name, uint64_t *value)
+{
+    const twi_counter_facts *facts = twi_counter_facts_of(id);
     size_t family_len = strlen(facts->family), labels_len = strlen(facts->labels);
     if (strncmp(name, facts->family, family_len) != 0)
-        return 0;
-    const char *rest = name + family_len;
-    return *rest == '\0' || (*rest == '{' && strncmp(rest + 1, facts->labels, labels_len) == 0 &&
-                             strcmp(rest + 1 + labels_len, "}") == 0);
+        return TW_EMPTY;
+    const char *labels = name + family_len;
+    if (*labels == '{' && labels_len == 0)
+        return sum_of_blocks(counters, id, labels, value);
+    if (*labels != '\0' && (*labels != '{' || strncmp(labels + 1, facts->labels, labels_len) != 0 ||
+                            strcmp(labels + 1 + labels_len, "}") != 0))
+        return TW_EMPTY;
+    *value += twi_counters_sum(counters, id);
+    return TW_OK;
 }
 
 tw_status tw_engine_counter_find(const tw_engine *engine, const char *name, uint64_t *value)
 {
     tw_status status = TW_EMPTY;
     *value = 0;
-    for (uint32_t i = 0; i < TWI_COUNTER_COUNT; i++) {
-        if (!fits(twi_counter_facts_of((twi_counter)i), name))
-            continue;
-        *value += twi_counters_sum(twi_runtime_counters(engine->runtime), (twi_counter)i);
-        status = TW_OK;
-    }
+    for (uint32_t i = 0; i < TWI_COUNTER_COUNT; i++)
+        if (add_counter(twi_runtime_counters(engine->runtime), (twi_counter)i, name, value) == TW_OK)
+            status = TW_OK;
     return status;
 }
 

@@ -25,3 +25,14 @@ tw_status twi_pin_thread(int cpu, char *error, size_t error_cap)
 #endif
     return TW_UNAVAILABLE;
 }
+
+void twi_name_thread(pthread_t thread, const char *name)
+{
+#if defined(__linux__)
+    char kept[16];
+    snprintf(kept, sizeof kept, "%s", name);
+    pthread_setname_np(thread, kept);
+#else
+    (void)thread, (void)name;
+#endif
+}

@@ -9,6 +9,7 @@
 #include "engine/base/clock.h"
 #include "engine/fanout/group.h"
 #include "engine/http/service.h"
+#include "engine/runtime/pin.h"
 #include "engine/runtime/runtime_internal.h"
 
 enum {
@@ -302,7 +303,7 @@ tw_status twi_open_seat(twi_runtime *runtime, uint32_t index)
 }
 
 /* Signals are the program's: its own threads get them. Faults must stay with who made them. */
-int twi_start_thread(pthread_t *thread, void *(*run)(void *), void *argument)
+int twi_start_thread(pthread_t *thread, const char *name, void *(*run)(void *), void *argument)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF};
     sigset_t blocked, before;
@@ -312,6 +313,8 @@ int twi_start_thread(pthread_t *thread, void *(*run)(void *), void *argument)
     pthread_sigmask(SIG_SETMASK, &blocked, &before);
     int started = pthread_create(thread, NULL, run, argument) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (started)
+        twi_name_thread(*thread, name);
     return started;
 }
 
@@ -321,7 +324,9 @@ static tw_status open_seat_thread(twi_runtime *runtime, uint32_t index)
     twi_shard_seat *seat = &runtime->seats[index];
     seat->runtime = runtime;
     seat->index = index;
-    if (!twi_start_thread(&seat->thread, twi_run_shard, seat)) {
+    char name[32];
+    snprintf(name, sizeof name, "tickwire-%u", index);
+    if (!twi_start_thread(&seat->thread, name, twi_run_shard, seat)) {
         snprintf(runtime->error, runtime->error_cap, "the system gives no more threads (engine.threads = %u)",
                  runtime->shard_count);
         return TW_UNAVAILABLE;
@@ -455,6 +460,15 @@ void twi_runtime_close(twi_runtime *runtime)
 uint16_t twi_runtime_port(const twi_runtime *runtime)
 {
     return runtime->port;
+}
+
+uint64_t twi_runtime_backlog(const twi_runtime *runtime)
+{
+    if (runtime->shard_count == 0)
+        return 0;
+    uint64_t head = tw_ring_head(runtime->ring);
+    uint64_t read = atomic_load_explicit(&runtime->ring_position, memory_order_relaxed);
+    return head > read ? head - read : 0;
 }
 
 tw_ring *twi_runtime_ring(twi_runtime *runtime)

@@ -61,6 +61,8 @@ void twi_runtime_close(twi_runtime *runtime);
 
 /* Another thread has put events on the ring: whoever sleeps looks. A system call only if somebody does. */
 void twi_runtime_flush(twi_runtime *runtime);
+/* Events on the ring that the publisher has not read; the producer's thread. 0 without a server. */
+uint64_t twi_runtime_backlog(const twi_runtime *runtime);
 tw_ring *twi_runtime_ring(twi_runtime *runtime);
 const twi_counters *twi_runtime_counters(const twi_runtime *runtime);
 /* 1: no feed has anything to give any more, or there is none. Any thread. */

@@ -84,7 +84,7 @@ struct twi_runtime {
 /* The loop of feeds: sockets for venues, and buffers. */
 twi_loop_config twi_runtime_venue_loop_config(const twi_runtime *runtime);
 /* A thread with every signal but the faults blocked. 0: the system gives no more. */
-int twi_start_thread(pthread_t *thread, void *(*run)(void *), void *argument);
+int twi_start_thread(pthread_t *thread, const char *name, void *(*run)(void *), void *argument);
 /* Opens loop, shard and listeners of a seat, in the thread that will turn it; errors go to runtime->error. */
 tw_status twi_open_seat(twi_runtime *runtime, uint32_t index);
 void twi_close_loop(twi_shard_seat *seat);

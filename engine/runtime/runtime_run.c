@@ -382,9 +382,10 @@ static void stop_threads(twi_runtime *runtime)
 static tw_status start_threads(twi_runtime *runtime)
 {
     if (runtime->shard_count > 1)
-        runtime->has_publisher_thread = twi_start_thread(&runtime->publisher_thread, run_publisher, runtime);
+        runtime->has_publisher_thread =
+            twi_start_thread(&runtime->publisher_thread, "tickwire-pub", run_publisher, runtime);
     if (runtime->shard_count != 1)
-        runtime->has_feed_thread = twi_start_thread(&runtime->feed_thread, run_feeds, runtime);
+        runtime->has_feed_thread = twi_start_thread(&runtime->feed_thread, "tickwire-feed", run_feeds, runtime);
     if ((runtime->shard_count > 1 && !runtime->has_publisher_thread) ||
         (runtime->shard_count != 1 && !runtime->has_feed_thread)) {
         twi_log(runtime->logger, TWI_LOG_ERROR, "threads", "the system gives no more threads");

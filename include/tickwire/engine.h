@@ -135,6 +135,11 @@ TW_API TW_MUST_USE tw_status tw_engine_sink(tw_engine *engine, tw_sink *sink);
  * when somebody sleeps. */
 TW_API void tw_engine_flush(tw_engine *engine);
 
+/* Events that were committed and are not framed for subscribers yet. A program that publishes faster than it happens
+ * (a backfill) rests while this is above half of ring.slots; what is overwritten before is lost, counted in
+ * tickwire_ring_lapped_events_total, and told to subscribers. Producer's thread; 0 without TW_ENGINE_SERVER. */
+TW_API uint64_t tw_engine_backlog(const tw_engine *engine);
+
 /* Finds or adds an instrument, before the start or at any time later; *instrument is what tw_event.instrument wants.
  * venue_id may be NULL. TW_FULL: ring.instruments_max; TW_TOO_BIG, TW_BAD_ARGUMENT: a name (see tw_symbols_intern).
  * Producer's thread only; where the engine's feed thread is the producer, before tw_engine_start() only. */
@@ -156,6 +161,8 @@ TW_API const tw_symbols *tw_engine_symbols(const tw_engine *engine);
 TW_API uint16_t tw_engine_port(const tw_engine *engine);
 /* "io_uring", "epoll" or "kqueue"; "" without TW_ENGINE_SERVER. */
 TW_API const char *tw_engine_loop_name(const tw_engine *engine);
+/* Bytes that the configuration reserves at open: ring, logs, tables, books, clients. */
+TW_API uint64_t tw_engine_memory_bytes(const tw_engine *engine);
 /* 1: every feed has come to its end (a recording was played), or there is none. */
 TW_API int tw_engine_feeds_ended(const tw_engine *engine);
 
@@ -171,7 +178,8 @@ typedef struct tw_engine_counter {
 
 /* Counters by index from 0. TW_EMPTY: no such index. */
 TW_API TW_MUST_USE tw_status tw_engine_counter_at(const tw_engine *engine, uint32_t index, tw_engine_counter *counter);
-/* A counter by its name, all labels summed, or by name{labels} exactly. TW_EMPTY: there is none of that name. */
+/* A counter by its name, all labels summed, or by name{label="value"} as in /metrics, also of one feed or thread:
+ * tickwire_feed_events_total{feed="binance"}. TW_EMPTY: there is none of that name. */
 TW_API TW_MUST_USE tw_status tw_engine_counter_find(const tw_engine *engine, const char *name, uint64_t *value);
 /* Everything of /metrics that is counted, as Prometheus text. Returns the bytes of the whole text without its NUL, like
  * snprintf; out may be NULL if cap is 0. Allocates while it works; 0: no memory. */

@@ -142,7 +142,12 @@ static void publish_and_receive(const char *threads, const char *loop, uint32_t 
         if (i % 10 == 0)
             tw_engine_flush(engine);
     }
+    assert_true(tw_engine_backlog(engine) <= TRADES);
     receive(&self, stepped, TRADES);
+    int64_t deadline_ns =
+        twi_monotonic_ns() + DEADLINE_NS; /* what was received was framed, and is told a moment later */
+    while (tw_engine_backlog(engine) > 0)
+        assert_true(twi_monotonic_ns() < deadline_ns);
     /* an instrument that comes while the engine runs */
     assert_int_equal(tw_engine_instrument(engine, "mine", "ETH/USDT", "ETHUSDT", &second), TW_OK);
     assert_int_not_equal(first, second);
@@ -379,6 +384,10 @@ static void test_own_feed_and_codec(void **state)
         size_t bytes = tw_engine_metrics(engine, metrics, sizeof metrics);
         assert_true(bytes > 0 && bytes < sizeof metrics);
         assert_non_null(strstr(metrics, "tickwire_feed_events_total{feed=\"counter\"}"));
+        uint64_t events;
+        assert_int_equal(tw_engine_counter_find(engine, "tickwire_feed_events_total{feed=\"counter\"}", &events),
+                         TW_OK);
+        assert_int_equal(events, 1000);
         tw_ring_reader_close(reader);
         tw_engine_close(engine);
         assert_int_equal(feed.closed, 1);
@@ -520,6 +529,10 @@ static void test_counters(void **state)
     assert_int_equal(tw_engine_counter_find(engine, "tickwire_closes_total{code=\"1000\"}", &value), TW_OK);
     assert_int_equal(tw_engine_counter_find(engine, "tickwire_closes_total{code=\"1\"}", &value), TW_EMPTY);
     assert_int_equal(tw_engine_counter_find(engine, "tickwire_closes", &value), TW_EMPTY);
+    assert_int_equal(tw_engine_counter_find(engine, "tickwire_loop_cycles_total{thread=\"shard 0\"}", &value), TW_OK);
+    assert_int_equal(tw_engine_counter_find(engine, "tickwire_loop_cycles_total{thread=\"shard 7\"}", &value),
+                     TW_EMPTY);
+    assert_true(tw_engine_memory_bytes(engine) > 2 << 20); /* two logs of 1 MiB */
     assert_int_equal(tw_engine_counter_find(engine, "", &value), TW_EMPTY);
     assert_true(tw_version()[0] != '\0');
     tw_engine_close(engine);

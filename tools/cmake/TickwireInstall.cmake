@@ -10,9 +10,9 @@ function(tw_manual)
     message(STATUS "no manual pages: they are made with python3 and the programs, on the machine itself")
     return()
   endif()
-  set(folder ${CMAKE_BINARY_DIR}/manual)
-  file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/include/tickwire/*.h)
-  set(api ${CMAKE_SOURCE_DIR}/tools/public_api.py)
+  set(folder ${PROJECT_BINARY_DIR}/manual)
+  file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/tickwire/*.h)
+  set(api ${PROJECT_SOURCE_DIR}/tools/public_api.py)
   add_custom_command(OUTPUT ${folder}/api.stamp
     COMMAND ${CMAKE_COMMAND} -E rm -rf ${folder}/man3 ${folder}/reference
     COMMAND Python3::Interpreter ${api} man ${folder}/man3
@@ -44,8 +44,8 @@ function(tw_pkgconfig)
     string(APPEND TICKWIRE_PC_EXTERNAL " -l${name}")
   endforeach()
   foreach(name tickwire tickwire-static)
-    configure_file(tools/cmake/${name}.pc.in ${CMAKE_BINARY_DIR}/${name}.pc @ONLY)
-    install(FILES ${CMAKE_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+    configure_file(tools/cmake/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
   endforeach()
 endfunction()
 
@@ -59,10 +59,10 @@ function(tw_cmake_package)
     set(TICKWIRE_SONAME @rpath/libtickwire.${PROJECT_VERSION_MAJOR}.dylib)
   endif()
   set(TICKWIRE_STATIC_FILE ${CMAKE_STATIC_LIBRARY_PREFIX}tickwire${CMAKE_STATIC_LIBRARY_SUFFIX})
-  configure_package_config_file(tools/cmake/TickwireConfig.cmake.in ${CMAKE_BINARY_DIR}/TickwireConfig.cmake
+  configure_package_config_file(tools/cmake/TickwireConfig.cmake.in ${PROJECT_BINARY_DIR}/TickwireConfig.cmake
     INSTALL_DESTINATION ${folder} PATH_VARS CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR)
-  write_basic_package_version_file(${CMAKE_BINARY_DIR}/TickwireConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-  install(FILES ${CMAKE_BINARY_DIR}/TickwireConfig.cmake ${CMAKE_BINARY_DIR}/TickwireConfigVersion.cmake
+  write_basic_package_version_file(${PROJECT_BINARY_DIR}/TickwireConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+  install(FILES ${PROJECT_BINARY_DIR}/TickwireConfig.cmake ${PROJECT_BINARY_DIR}/TickwireConfigVersion.cmake
     DESTINATION ${folder})
 endfunction()
 

@@ -6,8 +6,8 @@ set(TICKWIRE_FLATC "")
 
 if(TICKWIRE_FLATC_PROGRAM AND TICKWIRE_FLATBUFFERS_INCLUDE)
   set(TICKWIRE_FLATC ${TICKWIRE_FLATC_PROGRAM})
-  set(schema ${CMAKE_SOURCE_DIR}/codecs/flatbuffers/market.fbs)
-  set(generated ${CMAKE_BINARY_DIR}/generated)
+  set(schema ${PROJECT_SOURCE_DIR}/codecs/flatbuffers/market.fbs)
+  set(generated ${PROJECT_BINARY_DIR}/generated)
   add_custom_command(OUTPUT ${generated}/market_generated.h
     COMMAND ${CMAKE_COMMAND} -E make_directory ${generated}
     COMMAND ${TICKWIRE_FLATC} --cpp --gen-object-api -o ${generated} ${schema}
