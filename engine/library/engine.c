@@ -20,6 +20,7 @@ struct tw_engine {
     twi_logger logger;
     twi_runtime_parts parts;
     twi_runtime_source *sources; /* the caller's, copied */
+    const tw_feed_ops **venues;  /* likewise */
     twi_runtime *runtime;
     engine_state state;
     uint8_t stepped;
@@ -113,6 +114,27 @@ static tw_status add_sources(tw_engine *engine, const tw_engine_options *options
     }
     engine->parts.sources = engine->sources;
     engine->parts.source_count = options->source_count;
+    return TW_OK;
+}
+
+static tw_status add_venues(tw_engine *engine, const tw_engine_options *options, char *error, size_t error_cap)
+{
+    for (uint32_t i = 0; i < options->venue_count; i++) {
+        const tw_feed_ops *venue = options->venues[i];
+        if (venue == NULL || venue->name == NULL || venue->abi != TW_FEED_ABI)
+            return refuse(error, error_cap, TW_BAD_ARGUMENT, "venues[%u] lacks its name, or its abi is not %d", i,
+                          TW_FEED_ABI);
+        if (tw_feed_find(venue->name, strlen(venue->name)) != NULL)
+            return refuse(error, error_cap, TW_BAD_ARGUMENT, "there is a venue \"%s\" already: use another name",
+                          venue->name);
+    }
+    size_t bytes = options->venue_count * sizeof *engine->venues;
+    engine->venues = malloc(bytes + 1);
+    if (engine->venues == NULL)
+        return refuse(error, error_cap, TW_NO_MEMORY, "no memory for %u venues", options->venue_count);
+    if (bytes > 0)
+        memcpy(engine->venues, options->venues, bytes);
+    engine->parts.venues = (twi_venue_list){.ops = engine->venues, .count = options->venue_count};
     return TW_OK;
 }
 
@@ -234,6 +256,7 @@ static void engine_free(tw_engine *engine)
 {
     twi_config_close(engine->config);
     free(engine->sources);
+    free(engine->venues);
     free(engine);
 }
 
@@ -258,6 +281,8 @@ tw_status tw_engine_open(const tw_engine_options *given, tw_engine **out, char *
     status = add_codecs(engine, options, error, error_cap);
     if (status == TW_OK)
         status = add_sources(engine, options, error, error_cap);
+    if (status == TW_OK)
+        status = add_venues(engine, options, error, error_cap);
     if (status == TW_OK)
         status = load_config(engine, options, error, error_cap);
     if (status == TW_OK)

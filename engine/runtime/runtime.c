@@ -97,6 +97,7 @@ static tw_status add_venue(twi_runtime *runtime, const twi_settings_feed *settin
     twi_counter_set(seat->cells, TWI_COUNTER_FEED_UP, 0);
     const twi_venue_feed feed = {
         .settings = settings,
+        .own = &runtime->parts->venues,
         .symbols = tw_ring_symbols(runtime->ring),
         .sink = {claim_for_venue, commit_for_venue, seat},
         .counters = seat->cells,
@@ -532,7 +533,7 @@ void twi_runtime_memory(const twi_settings *settings, const twi_runtime_parts *p
     twi_settings_memory(settings, &sizes, report);
     uint64_t venues = 0;
     for (uint32_t i = 0; i < settings->feed_count; i++)
-        venues += twi_venue_memory(&settings->feeds[i]);
+        venues += twi_venue_memory(&settings->feeds[i], &parts->venues);
     if (venues > 0)
         twi_memory_add(report, "venues", 1, venues);
 }

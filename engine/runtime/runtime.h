@@ -16,6 +16,7 @@
 #include "engine/base/log.h"
 #include "engine/base/settings.h"
 #include "engine/fanout/shard.h"
+#include "engine/runtime/venues.h"
 #include "tickwire/codec.h"
 #include "tickwire/feed.h"
 #include "tickwire/ring.h"
@@ -37,6 +38,7 @@ typedef struct twi_runtime_parts {
     uint32_t codec_count;
     tw_status (*open_feed)(const twi_settings_feed *settings, tw_symbols *symbols, tw_source *source, char *error,
                            size_t error_cap);
+    twi_venue_list venues;             /* beside the built-in ones */
     const twi_runtime_source *sources; /* beside the feeds of the settings */
     uint32_t source_count;
     uint8_t without_feeds;  /* 1: the feeds of the settings are not opened */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/base/limits.h"
+#include "engine/base/text.h"
 
 enum { CHECKED_INSTRUMENTS_MAX = 65536, ALIGN = 64 };
 
@@ -18,15 +19,15 @@ struct twi_venues {
 
 /* ---- settings ---- */
 
-static void list_venues(char *out, size_t cap)
+static void list_venues(const twi_venue_list *own, char *out, size_t cap)
 {
     const tw_feed_ops *ops;
-    size_t at = 0;
+    twi_text text = {.out = out, .cap = cap};
     out[0] = 0;
-    for (uint32_t i = 0; (ops = tw_feed_at(i)) != NULL && at < cap; i++) {
-        int len = snprintf(out + at, cap - at, "%s%s", i > 0 ? ", " : "", ops->name);
-        at += len > 0 ? (size_t)len : 0;
-    }
+    for (uint32_t i = 0; (ops = tw_feed_at(i)) != NULL; i++)
+        twi_text_add(&text, "%s%s", i > 0 ? ", " : "", ops->name);
+    for (uint32_t i = 0; own != NULL && i < own->count; i++)
+        twi_text_add(&text, ", %s", own->ops[i]->name);
 }
 
 static tw_status read_channels(const twi_settings_feed *settings, uint32_t *channels, char *error, size_t error_cap)
@@ -47,13 +48,21 @@ static tw_status read_channels(const twi_settings_feed *settings, uint32_t *chan
     return TW_OK;
 }
 
-tw_status twi_venue_options(const twi_settings_feed *settings, twi_driver_options *options, char *error,
-                            size_t error_cap)
+static const tw_feed_ops *find_venue(const char *name, const twi_venue_list *own)
+{
+    for (uint32_t i = 0; own != NULL && i < own->count; i++)
+        if (strcmp(own->ops[i]->name, name) == 0)
+            return own->ops[i];
+    return tw_feed_find(name, strlen(name));
+}
+
+tw_status twi_venue_options(const twi_settings_feed *settings, const twi_venue_list *own, twi_driver_options *options,
+                            char *error, size_t error_cap)
 {
     char venues[512];
-    const tw_feed_ops *ops = tw_feed_find(settings->exchange, strlen(settings->exchange));
+    const tw_feed_ops *ops = find_venue(settings->exchange, own);
     if (ops == NULL) {
-        list_venues(venues, sizeof(venues));
+        list_venues(own, venues, sizeof(venues));
         snprintf(error, error_cap, "feed.exchange = \"%s\" is no venue of this engine; these are: %s",
                  settings->exchange, venues);
         return TW_BAD_CONFIG;
@@ -78,11 +87,11 @@ tw_status twi_venue_options(const twi_settings_feed *settings, twi_driver_option
     return read_channels(settings, &options->feed.channels, error, error_cap);
 }
 
-uint64_t twi_venue_memory(const twi_settings_feed *settings)
+uint64_t twi_venue_memory(const twi_settings_feed *settings, const twi_venue_list *own)
 {
     char error[256];
     twi_driver_options options;
-    if (settings->type != TWI_FEED_VENUE || twi_venue_options(settings, &options, error, sizeof(error)) != TW_OK)
+    if (settings->type != TWI_FEED_VENUE || twi_venue_options(settings, own, &options, error, sizeof(error)) != TW_OK)
         return 0;
     return twi_driver_memory(&options);
 }
@@ -102,7 +111,7 @@ tw_status twi_venue_check(const twi_settings_feed *settings, char *error, size_t
     twi_driver_options options;
     twi_driver *driver;
     tw_event scratch;
-    tw_status status = twi_venue_options(settings, &options, error, error_cap);
+    tw_status status = twi_venue_options(settings, NULL, &options, error, error_cap);
     if (status != TW_OK)
         return status;
     size_t bytes = (tw_symbols_size(CHECKED_INSTRUMENTS_MAX) + ALIGN - 1) / ALIGN * ALIGN;
@@ -131,7 +140,7 @@ tw_status twi_venues_open(twi_venues **out)
 tw_status twi_venues_add(twi_venues *venues, const twi_venue_feed *feed, char *error, size_t error_cap)
 {
     twi_driver_options options;
-    tw_status status = twi_venue_options(feed->settings, &options, error, error_cap);
+    tw_status status = twi_venue_options(feed->settings, feed->own, &options, error, error_cap);
     if (status != TW_OK)
         return status;
     options.symbols = feed->symbols;

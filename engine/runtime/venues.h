@@ -12,19 +12,27 @@
 
 typedef struct twi_venues twi_venues;
 
+/* Adapters that are not built in. */
+typedef struct twi_venue_list {
+    const tw_feed_ops *const *ops;
+    uint32_t count;
+} twi_venue_list;
+
 typedef struct twi_venue_feed {
     const twi_settings_feed *settings;
+    const twi_venue_list *own; /* NULL: none */
     tw_symbols *symbols;
     tw_sink sink;
     twi_cells *counters;
     twi_histogram *latency;
 } twi_venue_feed;
 
-/* Fills `options` from settings; pointers stay the settings'. TW_BAD_CONFIG: no such venue or channel. */
-TW_MUST_USE tw_status twi_venue_options(const twi_settings_feed *settings, twi_driver_options *options, char *error,
-                                        size_t error_cap);
+/* Fills `options` from settings; pointers stay the settings'. own may be NULL. TW_BAD_CONFIG: no such venue or
+ * channel. */
+TW_MUST_USE tw_status twi_venue_options(const twi_settings_feed *settings, const twi_venue_list *own,
+                                        twi_driver_options *options, char *error, size_t error_cap);
 /* Bytes that such a feed takes: the adapter's state and its connections. 0: not a venue, or one that is not known. */
-uint64_t twi_venue_memory(const twi_settings_feed *settings);
+uint64_t twi_venue_memory(const twi_settings_feed *settings, const twi_venue_list *own);
 /* Looks whether the feed could be started, without starting anything: venue, symbols, channels, files. */
 TW_MUST_USE tw_status twi_venue_check(const twi_settings_feed *settings, char *error, size_t error_cap);
 

@@ -57,10 +57,15 @@ void twi_exposition_value(twi_text *text, const char *family, const char *labels
     double amount = value < 0 ? -value : value;
     uint64_t whole = (uint64_t)amount, billionths = (uint64_t)((amount - (double)whole) * 1e9 + 0.5);
     twi_text_add(text, labels[0] ? "%s{%s} %s" : "%s%s %s", family, labels, value < 0 ? "-" : "");
-    if (billionths == 0)
-        twi_text_add(text, "%" PRIu64 "\n", whole);
-    else
-        twi_text_add(text, "%" PRIu64 ".%09" PRIu64 "\n", whole + billionths / NS_PER_S, billionths % NS_PER_S);
+    whole += billionths / NS_PER_S;
+    billionths %= NS_PER_S;
+    int digits = 9;
+    for (; digits > 0 && billionths % 10 == 0; digits--)
+        billionths /= 10;
+    twi_text_add(text, "%" PRIu64, whole);
+    if (digits > 0)
+        twi_text_add(text, ".%0*" PRIu64, digits, billionths);
+    twi_text_add(text, "\n");
 }
 
 void twi_exposition_list(twi_text *text, const char *family, const char *help, const char *label, const char *words)

@@ -96,6 +96,10 @@ typedef struct tw_engine_options {
     const tw_codec_ops *const *codecs; /* a client asks for one by name: ?codec=NAME */
     tw_log_fn log;                     /* NULL: nothing is logged */
     void *log_owner;
+    /* Adapters of your own: found by name like the built-in ones, [[feed]] type = "venue", exchange = NAME. */
+    const tw_feed_ops *const *venues;
+    uint32_t venue_count;
+    uint32_t reserved;
 } tw_engine_options;
 
 /* Everything 0 or NULL but size and parts. size: sizeof of the struct as your program was compiled with it, so that an

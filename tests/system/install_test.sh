@@ -12,8 +12,8 @@ fi
 command -v pkg-config >/dev/null || { echo "pkg-config is not installed"; exit 77; }
 scratch=$(cd "$scratch" && pwd)
 prefix=$scratch/moved
-example=
-trap '[ -z "$example" ] || kill -KILL "$example" 2>/dev/null; finish' EXIT
+example= venue=
+trap 'for pid in $example $venue; do kill -KILL "$pid" 2>/dev/null; done; finish' EXIT
 
 check "installs" cmake --install "$build" --prefix "$scratch/first"
 mv "$scratch/first" "$prefix"
@@ -97,6 +97,12 @@ run() { # FOLDER
     serve "$1/publisher" listen.port=0 ring.name="tw-install-$$" || return
     check "$1: the subscriber reads the publisher" "$1/subscriber" "$url" 20
     check "$1: the consumer reads the ring" timeout 20 "$1/consumer" "tw-install-$$" 20
+    venue=$example
+    if serve "$1/custom_venue" "$url" BTC/USDT listen.port=0; then
+        check "$1: the subscriber reads the venue that relays the publisher" "$1/subscriber" "$url" 20
+        end
+    fi
+    example=$venue venue=
     end
     serve "$1/custom_feed" listen.port=0 || return
     check "$1: the subscriber reads the feed" "$1/subscriber" "$url" 20

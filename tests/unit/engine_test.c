@@ -458,6 +458,30 @@ static void test_errors(void **state)
     refused(&options, TW_BAD_ARGUMENT, "abi");
 }
 
+static void test_own_venues(void **state)
+{
+    (void)state;
+    const char *settings[SMALL + 2];
+    tw_feed_ops venue = *tw_feed_at(0);
+    const tw_feed_ops *venues[] = {&venue};
+    tw_engine_options options = options_with(settings, TW_ENGINE_FEEDS | TW_ENGINE_SERVER, TW_ENGINE_THREADS,
+                                             "engine.threads=1", "feed.type=venue");
+    settings[7] = "feed.exchange=house";
+    settings[8] = "feed.symbols=BTC/USDT";
+    options.venues = venues;
+    options.venue_count = 1;
+    refused(&options, TW_BAD_ARGUMENT, "already");
+    venue.name = "home";
+    refused(&options, TW_BAD_CONFIG, "home");
+    venue.name = "house";
+    venue.abi++;
+    refused(&options, TW_BAD_ARGUMENT, "abi");
+    venue.abi--;
+    tw_engine *engine = open_engine(&options); /* not started: it would dial */
+    assert_int_equal(tw_symbols_count(tw_engine_symbols(engine)), 1);
+    tw_engine_close(engine);
+}
+
 static void test_port_in_use(void **state)
 {
     (void)state;
@@ -548,6 +572,7 @@ int main(void)
         cmocka_unit_test(test_two_engines),
         cmocka_unit_test(test_own_feed_and_codec),
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_own_venues),
         cmocka_unit_test(test_port_in_use),
         cmocka_unit_test(test_log_and_signals),
         cmocka_unit_test(test_counters),
