@@ -226,7 +226,7 @@ static void compare(holdings before, holdings after)
         before.heap, after.heap, before.resident, after.resident);
     assert_int_equal(after.descriptors, before.descriptors);
     assert_int_equal(after.threads, before.threads);
-    assert_true(after.mappings <= before.mappings + 16); /* the allocator's own come and go */
+    assert_true(SANITIZED || after.mappings <= before.mappings + 16); /* the allocator has some that come and go */
     assert_true(after.heap <= before.heap + HEAP_GROWTH_MAX);
     assert_true(after.resident <= before.resident + RESIDENT_GROWTH_MAX);
 }

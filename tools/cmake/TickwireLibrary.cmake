@@ -71,7 +71,7 @@ function(tw_public_library)
   add_library(tickwire SHARED ${objects})
   # The subsystems' libraries add nothing to the objects but what those need from outside.
   target_link_libraries(tickwire PRIVATE ${libraries})
-  if(NOT APPLE AND CMAKE_OBJCOPY AND NOT TICKWIRE_SANITIZE)
+  if(NOT APPLE AND CMAKE_OBJCOPY AND NOT TICKWIRE_SANITIZE AND NOT CMAKE_INTERPROCEDURAL_OPTIMIZATION)
     tw_join_objects(${PROJECT_BINARY_DIR}/tickwire_joined.o ${objects})
     add_library(tickwire_static STATIC ${PROJECT_BINARY_DIR}/tickwire_joined.o)
   else()
