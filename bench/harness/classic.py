@@ -23,7 +23,7 @@ from harness.scenario import seconds
 TARGETS = ("/v1/ticker/sim/BTC/USDT", "/healthz")  # the first that is answered, if the scenario names none
 HTTP_PEERS = ("flask", "fastapi", "aiohttp")
 SCRIPT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scenarios", "wrk.lua")
-ANSWER_TIMEOUT_S = 10
+ANSWER_TIMEOUT_S = 3
 FAILURES_ALLOWED = 0.001  # of the requests; more is a breaking point
 SPARE_S = 20
 

@@ -93,9 +93,11 @@ def latency(path, folder, summary):
               "set xrange [1:200000]\nset format y '%.0s%c'\n"
               "set xtics ('50 %%' 2, '90 %%' 10, '99 %%' 100, '99.9 %%' 1000, '99.99 %%' 10000, '99.999 %%' 100000)\n"
               "set key bottom right samplen 2 spacing 1.0 font 'Sans,10'\n")
+    colors = {}
+    for row in measured(summary):  # a server has the same colour everywhere
+        colors.setdefault(label(row["cell"], short=True), COLORS[len(colors) % len(COLORS)])
     for number, key in enumerate(keys):
         blocks, plots = "", []
-        highest = 1
         for index, row in enumerate(panels[key]):
             histogram = stats.merged(record["histogram"] for record in folder.of(row["cell"]["name"]))
             points = [(1 / (1 - share), value) for value, share, _ in stats.curve(histogram) if share < 1]
@@ -103,11 +105,10 @@ def latency(path, folder, summary):
             points = [point for point in points if point[0] <= total / 5]  # fewer than five samples say nothing
             if not points:
                 continue
-            highest = max(highest, points[-1][1])
             blocks += block(f"d{number}x{index}", points)
             dashed = " dt 2" if row["cell"]["server"] == "limit" else ""
-            plots.append(f"$d{number}x{index} with lines lw 2 lc rgb '{COLORS[index % len(COLORS)]}'{dashed} "
-                         f"title {quoted(label(row['cell'], short=True))}")
+            name = label(row["cell"], short=True)
+            plots.append(f"$d{number}x{index} with lines lw 2 lc rgb '{colors[name]}'{dashed} title {quoted(name)}")
         if not plots:
             continue
         script += blocks + f"set title '{key[-1]}'\n"
@@ -133,10 +134,10 @@ def throughput(path, summary):
     for index, row in enumerate(rows):
         figures = row["messages_per_s"]
         due = max(row["due_per_s"], 1)
-        data.append((place(rows, index), max(figures["median"], 1), due, max(figures["low"], 1), figures["high"]))
+        data.append((place(rows, index), max(figures["median"], 1), due))
     least = 10 ** math.floor(math.log10(min(min(point[1], point[2]) for point in data)) - 0.5)
     script = block("d", data) + names_axis(rows)
-    script += ("set title 'Throughput: messages that arrived at all clients together, per second (median)' font 'Sans,15'\n"
+    script += ("set title 'Messages per second that arrived, at all clients together' font 'Sans,15'\n"
                "set logscale x 10\nset xlabel 'messages per second (log scale); the black line is what was due'\n"
                "set format x '%.0s%c'\nset key off\nset lmargin 46\n"
                f"set xrange [{least}:*]\n"
@@ -179,8 +180,9 @@ def series(rows, what):
             key = label(cell, short=True) + (f", {cell['payload']}" if cell["payload"] != "tick" else "")
         else:
             key = label(cell, short=True) + f", {cell['clients']:,} × {cell['rate']:,}/s"
-        out.setdefault(key, {}).setdefault(x, (row["p50"]["median"], row["p50"]["low"], row["p50"]["high"],
-                                               row["p99"]["median"]))
+        p50 = row["p50"]
+        low, high = (p50["median"], p50["median"]) if p50["low"] is None else (p50["low"], p50["high"])
+        out.setdefault(key, {}).setdefault(x, (p50["median"], low, high, row["p99"]["median"]))
     return {key: [(x, *values) for x, values in sorted(points.items())] for key, points in out.items()
             if max(points) >= SCALE_LEAST * min(points)}
 
@@ -253,9 +255,9 @@ def peers(path, summary):
                      for index, row in enumerate(rows))
     script = block("d", data) + (
         f"set ytics ({tics}) font 'Sans,10'\nset yrange [-0.7:{len(rows) - 0.3}]\nset logscale x\nset lmargin 46\n"
-        "set title 'Other servers as multiples of Tickwire on the same work (median of the rounds, with interval)' font 'Sans,15'\n"
+        "set title 'Other servers as multiples of Tickwire’s figures' font 'Sans,15'\n"
         "set xlabel 'multiple of Tickwire’s figure (log scale); right of 1 is slower or costs more'\n"
-        "set key bottom right opaque\nset arrow 1 from 1, graph 0 to 1, graph 1 nohead lw 2 lc rgb '#444444'\n"
+        "set key tmargin right horizontal\nset arrow 1 from 1, graph 0 to 1, graph 1 nohead lw 2 lc rgb '#444444'\n"
         f"plot $d using 2:($1+0.2):3:4 with xerrorbars pt 7 lw 2 lc rgb '{COLORS[0]}' title 'p50', "
         f"$d using 5:1:6:7 with xerrorbars pt 5 lw 2 lc rgb '{COLORS[1]}' title 'p99', "
         f"$d using 8:($1-0.2):9:10 with xerrorbars pt 9 lw 2 lc rgb '{COLORS[2]}' title 'server CPU'\n")
@@ -283,9 +285,9 @@ def stress(path, points):
     limit_ms, interval_s = scenario.seconds(cell["latency_limit"]) * 1e3, scenario.seconds(cell["interval"])
     script = blocks + "set multiplot layout 1,2 title 'Stress: users are added until something gives way' font 'Sans,15'\n"
     script += (f"set xlabel 'users, each asking once per {cell['interval']}'\nset xrange [0:{cell['step'] * cell['steps'] * 1.05}]\n"
-               "set key top left reverse Left\nset title 'Latency: p99 (points), p50 (dashed)'\nset ylabel 'ms'\nset logscale y\n"
+               "set key bottom right opaque\nset title 'Latency: p99 (points), p50 (dashed)'\nset ylabel 'ms'\nset logscale y\n"
                "plot " + ", ".join(waits) + f", {limit_ms} with lines lw 2 dt 3 lc rgb 'black' title 'limit of p99'\n"
-               "unset logscale y\nset title 'Answers'\nset ylabel 'answers per second'\nset format y '%.0s%c'\nset yrange [0:*]\n"
+               "unset logscale y\nset key top left reverse Left\nset title 'Answers'\nset ylabel 'answers per second'\nset format y '%.0s%c'\nset yrange [0:*]\n"
                "plot " + ", ".join(rates) + f", x / {interval_s} with lines lw 2 dt 3 lc rgb 'black' title 'asked for'\n"
                "unset multiplot\n")
     draw(path, script, 520)

@@ -30,7 +30,7 @@ has the bytes: a server that stalls cannot hide it (no coordinated omission).</l
 <li><b>Interleaved.</b> Every round runs each cell once, in a new order, so that drift of the machine hits all alike. The first
 round is a trial and not counted; every iteration begins with a warm-up that is not counted either.</li>
 <li><b>Fresh engine per iteration</b>; other servers are started once and kept running, which favours them.</li>
-<li><b>Figures</b> are medians over the iterations. The interval in brackets is where the median of another run of the same
+<li><b>Figures</b> are medians over the iterations. The interval in brackets (from three iterations on) is where the median of another run of the same
 scenario on this machine is expected: the widest of a block bootstrap, the range over five parts of the run, and a floor.</li>
 <li><b>Ratios</b> are formed round by round; their interval is a 99 % bootstrap interval.</li>
 </ul>
@@ -49,6 +49,8 @@ def number(value, digits=None):
 def spread(figure, scale=1.0):
     if not figure:
         return "–"
+    if figure["low"] is None:
+        return number(figure["median"] * scale)
     return (f"{number(figure['median'] * scale)} <small>({number(figure['low'] * scale)}–"
             f"{number(figure['high'] * scale)})</small>")
 
@@ -57,28 +59,41 @@ def times(figure):
     return f"{figure['median']:.2f} <small>({figure['low']:.2f}–{figure['high']:.2f})</small>" if figure else "–"
 
 
+def middle(figure, scale=1.0):
+    return number(figure["median"] * scale) if figure else "–"
+
+
+def row_class(row):
+    return " class=bad" if not row["p50"] or row["errors"] or row["failed"] or not row["kept_up"] else ""
+
+
 def cell_table(summary):
-    out = ["<div class=wide><table><tr><th>cell<th>n<th>p50 µs<th>p90<th>p99<th>p99.9<th>max<th>mean<th>sd<th>messages/s"
-           "<th>of due<th>bytes<th>errors<th>server CPU %<th>bots CPU %<th>server MB</tr>"]
+    out = ["<h2>Latency, µs</h2><div class=wide><table><tr><th>cell<th>n<th>p50<th>p90<th>p99<th>p99.9<th>max<th>mean"
+           "<th>standard deviation<th>errors</tr>"]
     for row in summary:
-        cell = row["cell"]
+        head = f"<tr{row_class(row)}><td>{html.escape(plots.label(row['cell']))}<td>{row['iterations']}"
         if not row["p50"]:
-            out.append(f"<tr class=bad><td>{html.escape(plots.label(cell))}<td>{row['iterations']}<td colspan=14 "
-                       f"style='text-align:left'>{html.escape(str(row['given_up'] or 'not measured'))}</tr>")
+            out.append(f"{head}<td colspan=8 style='text-align:left'>{html.escape(str(row['given_up'] or 'not measured'))}</tr>")
+            continue
+        out.append(f"{head}<td>{spread(row['p50'])}<td>{middle(row['p90'])}<td>{spread(row['p99'])}<td>{middle(row['p99_9'])}"
+                   f"<td>{middle(row['max'])}<td>{middle(row['mean'])}<td>{middle(row['stddev'])}"
+                   f"<td>{row['errors'] + row['failed']}</tr>")
+    out.append("</table></div><p class=note>Medians of the iterations; in brackets the interval in which another run is expected. "
+               "p99.9 and more of an iteration of half a second rest on few samples: for these see the curves, which add all "
+               "iterations up. Errors are gaps, duplicates, losses, failed connections and failed iterations. Rows with errors, or "
+               "with less than 97 % of what was due, are marked.</p>"
+               "<h2>Throughput, size, CPU, memory</h2><div class=wide><table><tr><th>cell<th>messages/s<th>of what was due"
+               "<th>message bytes<th>MB/s<th>server CPU %<th>bots CPU %<th>server memory MB</tr>")
+    for row in summary:
+        if not row["p50"]:
             continue
         share = 100 * row["messages_per_s"]["median"] / max(row["due_per_s"], 1e-9)
-        bad = " class=bad" if row["errors"] or row["failed"] or not row["kept_up"] else ""
-        out.append(
-            f"<tr{bad}><td>{html.escape(plots.label(cell))}<td>{row['iterations']}<td>{spread(row['p50'])}"
-            f"<td>{number(row['p90']['median'])}<td>{spread(row['p99'])}<td>{number(row['p99_9']['median'])}"
-            f"<td>{number(row['max']['median'])}<td>{number(row['mean']['median'])}<td>{number(row['stddev']['median'])}"
-            f"<td>{number(row['messages_per_s']['median'], 0)}<td>{share:.0f} %"
-            f"<td>{number(row['message_bytes']['median'], 0)}<td>{row['errors'] + row['failed']}"
-            f"<td>{spread(row['server_cpu_percent'])}<td>{number(row['bot_cpu_percent'] and row['bot_cpu_percent']['median'])}"
-            f"<td>{number(row['server_memory_bytes']['median'] / 1e6) if row['server_memory_bytes'] else '–'}</tr>")
-    out.append("</table></div><p class=note>Latencies in µs, medians of the iterations; in brackets the interval in which another run "
-               "is expected. “of due”: what arrived of what was due; below 97 % the row is marked. p99.9 and more of a "
-               "half-second iteration rest on few samples: for these see the curves, which add all iterations up.</p>")
+        out.append(f"<tr{row_class(row)}><td>{html.escape(plots.label(row['cell']))}<td>{number(row['messages_per_s']['median'], 0)}"
+                   f"<td>{share:.0f} %<td>{number(row['message_bytes']['median'], 0)}<td>{middle(row['bytes_per_s'], 1e-6)}"
+                   f"<td>{spread(row['server_cpu_percent'])}<td>{spread(row['bot_cpu_percent'])}"
+                   f"<td>{spread(row['server_memory_bytes'], 1e-6)}</tr>")
+    out.append("</table></div><p class=note>CPU in percent of one core. The yardstick (limit), and cells named spin, never "
+               "sleep: their CPU says nothing.</p>")
     return "\n".join(out)
 
 
@@ -205,19 +220,24 @@ def write(folder, summary, interrupted=False):
           headroom(plan), "<h2>Method</h2>" + METHOD, facts_table(folder)])
 
 
-def table(summary, out):
+def with_interval(figure):
+    interval = "" if figure["low"] is None else f" ({number(figure['low'])}-{number(figure['high'])})"
+    return f"{number(figure['median']):>9}{interval}"
+
+
+def table(summary):
     """For a terminal."""
-    print(f"\n{'cell':52} {'n':>4} {'p50 us':>24} {'p99 us':>26} {'messages/s':>11} {'errors':>6}", file=out)
+    out = [f"\n{'cell':52} {'n':>4} {'p50 us':>24} {'p99 us':>26} {'messages/s':>11} {'errors':>6}"]
     for row in summary:
         name = plots.label(row["cell"]).replace("×", "x")
         if not row["p50"]:
-            print(f"{name:52} {row['iterations']:4} {row['given_up'] or 'not measured'}", file=out)
+            out.append(f"{name:52} {row['iterations']:4} {row['given_up'] or 'not measured'}")
             continue
         p50, p99 = row["p50"], row["p99"]
-        print(f"{name:52} {row['iterations']:4} {number(p50['median']):>9} ({number(p50['low'])}-{number(p50['high'])})".ljust(83) +
-              f"{number(p99['median']):>9} ({number(p99['low'])}-{number(p99['high'])})".ljust(27) +
-              f"{row['messages_per_s']['median']:>11,.0f} {row['errors'] + row['failed']:>6}" +
-              ("" if row["kept_up"] else "  falls behind"), file=out)
+        out.append(f"{name:52} {row['iterations']:4} {with_interval(p50)}".ljust(83) + with_interval(p99).ljust(27) +
+                   f"{row['messages_per_s']['median']:>11,.0f} {row['errors'] + row['failed']:>6}" +
+                   ("" if row["kept_up"] else "  falls behind"))
+    return "\n".join(out)
 
 
 def write_stress(folder, points, interrupted):

@@ -4,7 +4,8 @@ interval():   where the median of another run of the same scenario on the same m
               know how runs differ, so three things are combined, and the widest wins:
               1. a moving-block bootstrap of the median over the rounds in the order of time (blocks, because neighbours
                  in time resemble each other), 99 %, times the square root of 2, since two medians are compared;
-              2. the range of the medians of five consecutive parts of the run: slow drift within it;
+              2. the range of the medians of five consecutive parts of the run: slow drift within it (with fewer than
+                 ten iterations: the range of all);
               3. a floor of FLOOR of the median: what runs of this harness differed by although 1 and 2 were smaller.
 ratio():      round by round, since cells are interleaved: what hit one hit the other. The interval is of kind 1 alone.
 Histograms:   log-linear latencies are kept as {index: count} with steps of 1 %: small enough to keep one per iteration.
@@ -17,6 +18,7 @@ SEED = 20240229
 RESAMPLES = 400
 CONFIDENCE = 0.99
 PARTS = 5
+LEAST = 3  # iterations, for an interval
 # Of the median; verified by repeated runs (docs/BENCHMARKS.md). The tail moves more than the middle.
 FLOOR = {"p50": 0.10, "p90": 0.15, "p99": 0.25, "p99_9": 0.5, "p99_99": 0.7, "max": 0.7, "mean": 0.12, "stddev": 0.5,
          "messages_per_s": 0.03, "message_bytes": 0.01, "server_cpu_percent": 0.12, "bot_cpu_percent": 0.12,
@@ -73,13 +75,15 @@ def bootstrap(values, seed=SEED, resamples=RESAMPLES):
 
 
 def interval(values, key=""):
-    """(low, high): see the top. `values` in the order of time."""
+    """(low, high): see the top. `values` in the order of time. (None, None) of so few that they say nothing."""
     middle = median(values)
-    if middle is None:
+    if len(values) < LEAST:
         return None, None
     low, high = bootstrap(values)
     below, above = (middle - low) * math.sqrt(2), (high - middle) * math.sqrt(2)
-    if len(values) >= 2 * PARTS:
+    if len(values) < 2 * PARTS:
+        below, above = max(below, middle - min(values)), max(above, max(values) - middle)
+    else:
         parts = [median(values[len(values) * i // PARTS:len(values) * (i + 1) // PARTS]) for i in range(PARTS)]
         below, above = max(below, middle - min(parts)), max(above, max(parts) - middle)
     floor = abs(middle) * FLOOR.get(key, FLOOR_DEFAULT)

@@ -26,23 +26,23 @@ class Medians(unittest.TestCase):
     def test_bootstrap_repeats_and_covers(self):
         generator = random.Random(7)
         covered = 0
-        for _ in range(30):
+        for _ in range(12):
             values = [generator.lognormvariate(0, 0.5) for _ in range(60)]
             low, high = stats.bootstrap(values)
             self.assertEqual((low, high), stats.bootstrap(values))
             covered += low <= 1.0 <= high
-        self.assertGreaterEqual(covered, 26)  # of 30: the true median is 1
+        self.assertGreaterEqual(covered, 11)  # of 12: the true median is 1
 
     def test_interval_holds_the_median_of_another_run(self):
         generator = random.Random(3)
         held = 0
-        for _ in range(30):
+        for _ in range(15):
             shift = generator.gauss(1, 0.02)  # runs differ by more than their iterations say
             one = [100 * generator.lognormvariate(0, 0.1) for _ in range(50)]
             other = [100 * shift * generator.lognormvariate(0, 0.1) for _ in range(50)]
             low, high = stats.interval(one, "p50")
             held += low <= stats.median(other) <= high
-        self.assertGreaterEqual(held, 29)
+        self.assertGreaterEqual(held, 14)
 
     def test_interval_sees_drift_and_has_a_floor(self):
         low, high = stats.interval([100.0] * 40, "p50")
@@ -51,6 +51,12 @@ class Medians(unittest.TestCase):
         low, high = stats.interval([100.0] * 20 + [200.0] * 20, "p50")
         self.assertLessEqual(low, 100)
         self.assertGreaterEqual(high, 200)
+
+    def test_few_values_have_a_wide_interval_or_none(self):
+        self.assertEqual(stats.interval([1, 2]), (None, None))
+        low, high = stats.interval([100.0, 150.0, 120.0, 90.0], "p50")
+        self.assertLessEqual(low, 90)
+        self.assertGreaterEqual(high, 150)
 
     def test_ratio_is_by_round(self):
         found = stats.ratio([(2.0, 1.0), (20.0, 10.0), (200.0, 100.0), (1.0, 0)])
