@@ -65,6 +65,20 @@ grep -q 'breaks at step 1, 2 users' "$scratch/out" || fail "no breaking point wh
 [ "$(cat "$scratch"/stress/stress-execution-*.csv | wc -l)" = 4 ] || fail "not three steps and a head in the CSV file"
 grep -q 'p99 is .* more than 0 ms' "$scratch"/stress/stress-failures-*.csv || fail "the breaking point is not in the CSV file"
 
+# SIGTERM (as Ctrl-C): what there is becomes a report, and it says how to go on.
+python3 bench/run_iterations --build "$(dirname "$bin")" --no-headroom --scenario "$here/tiny.json" --n 500 \
+    --out "$scratch/ended" >"$scratch/out" 2>&1 </dev/null &
+pid=$!
+deadline=$((SECONDS + 30))
+until [ "$(cat "$scratch/ended/iterations.jsonl" 2>/dev/null | wc -l)" -ge 4 ] || [ "$SECONDS" -ge "$deadline" ]; do
+    read -r -t 0.05 <> <(:) || true
+done
+kill -TERM "$pid"
+wait "$pid"
+[ $? = 130 ] || fail "SIGTERM does not give exit code 130" "$scratch/out"
+grep -q 'go on with: .*--resume' "$scratch/out" || fail "it does not say how to go on" "$scratch/out"
+[ -s "$scratch/ended/report.html" ] || fail "no report of what there was"
+
 wrong() { # PATTERN ARGUMENT...
     local pattern=$1
     shift
