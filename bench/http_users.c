@@ -489,6 +489,8 @@ static void report(const bench *run, double cpu_s)
     printf(",\"seconds\":[");
     for (uint32_t i = 0; i < run->second_count && (double)i < elapsed_s; i++) {
         const second *s = &run->seconds[i];
+        if (s->users == 0)
+            break; /* the run ended on the stroke of the second */
         printf("%s[%" PRIu32 ",%" PRIu32 ",%" PRIu64 ",%" PRIu64 ",%.1f,%.1f]", i ? "," : "", i + 1, s->users,
                s->requests, s->failures, s->requests ? (double)s->latency_sum_ns / NS_PER_US / (double)s->requests : 0,
                (double)s->latency_max_ns / NS_PER_US);
