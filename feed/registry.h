@@ -9,8 +9,8 @@
     .abi = TW_FEED_ABI, .fini = twi_venue_fini, .link_count = twi_venue_link_count, .link_dial = twi_venue_link_dial,  \
     .link_up = twi_venue_link_up, .link_down = twi_venue_link_down, .next_output = twi_venue_next_output,              \
     .on_message = twi_venue_on_message, .next_request = twi_venue_next_request, .on_response = twi_venue_on_response,  \
-    .on_timer = twi_venue_on_timer, .watch = twi_venue_watch, .unwatch = twi_venue_unwatch, .stats = twi_venue_stats,  \
-    .symbol_stats = twi_venue_symbol_stats
+    .on_timer = twi_venue_on_timer, .watch = twi_venue_watch, .unwatch = twi_venue_unwatch,                            \
+    .resend = twi_venue_resend, .stats = twi_venue_stats, .symbol_stats = twi_venue_symbol_stats
 
 extern const tw_feed_ops twi_feed_binance, twi_feed_binanceusdm, twi_feed_coinbase_exchange, twi_feed_coinbase,
     twi_feed_kraken, twi_feed_kraken_v1, twi_feed_okx, twi_feed_bybit, twi_feed_bitstamp, twi_feed_deribit,

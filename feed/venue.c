@@ -534,25 +534,30 @@ static void leave_stream(const twi_venue *venue, twi_stream *stream)
         stream->state = TWI_STREAM_OFF;
 }
 
-tw_status twi_venue_unwatch(void *state, const char *symbol, size_t symbol_len, uint32_t channels)
+twi_slot *twi_venue_slot_named(twi_venue *venue, const char *symbol, size_t symbol_len)
 {
-    twi_venue *venue = state;
     for (uint32_t i = 0; i < venue->slot_count; i++) {
         twi_slot *slot = &venue->slots[i];
         const tw_instrument *instrument = tw_symbols_get(venue->symbols, slot->stats.instrument);
-        bool same = same_name(slot->id, slot->id_len, symbol, symbol_len) ||
-                    same_name(instrument->symbol, instrument->symbol_len, symbol, symbol_len);
-        if (!same)
-            continue;
-        slot->asked &= (uint8_t)~channels;
-        if (venue->traits->book_carries_trades) /* while one of both is watched, both come */
-            channels =
-                (slot->asked & (1u << TW_CHANNEL_TRADE | 1u << TW_CHANNEL_BOOK)) != 0 ? 0 : 1u << TW_CHANNEL_BOOK;
-        for (int channel = 0; channel < TWI_STREAM_COUNT; channel++) {
-            if ((channels & 1u << channel) != 0)
-                leave_stream(venue, &slot->streams[channel]);
-        }
-        return TW_OK;
+        if (same_name(slot->id, slot->id_len, symbol, symbol_len) ||
+            same_name(instrument->symbol, instrument->symbol_len, symbol, symbol_len))
+            return slot;
     }
-    return TW_BAD_SYMBOL;
+    return NULL;
+}
+
+tw_status twi_venue_unwatch(void *state, const char *symbol, size_t symbol_len, uint32_t channels)
+{
+    twi_venue *venue = state;
+    twi_slot *slot = twi_venue_slot_named(venue, symbol, symbol_len);
+    if (slot == NULL)
+        return TW_BAD_SYMBOL;
+    slot->asked &= (uint8_t)~channels;
+    if (venue->traits->book_carries_trades) /* while one of both is watched, both come */
+        channels = (slot->asked & (1u << TW_CHANNEL_TRADE | 1u << TW_CHANNEL_BOOK)) != 0 ? 0 : 1u << TW_CHANNEL_BOOK;
+    for (int channel = 0; channel < TWI_STREAM_COUNT; channel++) {
+        if ((channels & 1u << channel) != 0)
+            leave_stream(venue, &slot->streams[channel]);
+    }
+    return TW_OK;
 }

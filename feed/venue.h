@@ -204,6 +204,7 @@ tw_status twi_venue_on_response(void *state, int64_t recv_ns, const tw_response 
 int64_t twi_venue_on_timer(void *state, int64_t now_ns, tw_sink *sink);
 tw_status twi_venue_watch(void *state, const char *symbol, size_t symbol_len, uint32_t channels);
 tw_status twi_venue_unwatch(void *state, const char *symbol, size_t symbol_len, uint32_t channels);
+tw_status twi_venue_resend(void *state, const char *symbol, size_t symbol_len, int64_t now_ns, tw_sink *sink);
 void twi_venue_stats(const void *state, tw_feed_stats *out);
 tw_status twi_venue_symbol_stats(const void *state, uint32_t index, tw_feed_symbol_stats *out);
 
@@ -213,6 +214,8 @@ tw_status twi_venue_symbol_stats(const void *state, uint32_t index, tw_feed_symb
 twi_slot *twi_venue_slot(twi_venue *venue, uint32_t link, const char *id, size_t id_len);
 /* As above, but never makes one. */
 twi_slot *twi_venue_find(twi_venue *venue, uint8_t group, const char *id, size_t id_len);
+/* ... of a unified symbol or an id, as the user writes it. */
+twi_slot *twi_venue_slot_named(twi_venue *venue, const char *symbol, size_t symbol_len);
 /* Feeds a market list into the name table and the slots. */
 tw_status twi_venue_take_markets(twi_venue *venue, const uint8_t *body, size_t body_len);
 
@@ -286,6 +289,9 @@ tw_status twi_venue_broken(twi_venue *venue, twi_slot *slot, tw_book_state state
                            uint64_t to, int64_t now_ns, tw_sink *sink);
 /* ... because the venue's sequence went on past the book's, up to the number `to` that was not seen. */
 tw_status twi_venue_gap(twi_venue *venue, twi_slot *slot, uint64_t to, int64_t now_ns, tw_sink *sink);
+/* Tells the state as it is. */
+void twi_venue_put_state(const twi_slot *slot, tw_reason reason, uint64_t from, uint64_t to, int64_t now_ns,
+                         tw_sink *sink);
 void twi_venue_set_state(twi_venue *venue, twi_slot *slot, tw_book_state state, tw_reason reason, uint64_t from,
                          uint64_t to, int64_t now_ns, tw_sink *sink);
 

@@ -134,3 +134,29 @@ tw_status twi_update_end(twi_update *update)
         twi_venue_set_state(update->venue, slot, TW_STATE_OK, TW_REASON_NONE, 0, 0, update->info.recv_ns, update->sink);
     return TW_OK;
 }
+
+tw_status twi_venue_resend(void *state, const char *symbol, size_t symbol_len, int64_t now_ns, tw_sink *sink)
+{
+    twi_venue *venue = state;
+    twi_slot *slot = twi_venue_slot_named(venue, symbol, symbol_len);
+    if (slot == NULL)
+        return TW_BAD_SYMBOL;
+    if (slot->synced && !venue->bookless) {
+        twi_update update = {.venue = venue,
+                             .slot = slot,
+                             .sink = sink,
+                             .info = {.snapshot = true, .seq = slot->seq, .recv_ns = now_ns},
+                             .flags = TW_FLAG_FIRST | TW_FLAG_SNAPSHOT};
+        for (twi_side side = TWI_BID; side <= TWI_ASK; side++) {
+            for (uint32_t i = 0; i < twi_book_count(&slot->book, side); i++) {
+                twi_level level = twi_book_level(&slot->book, side, i);
+                put_record(&update, TW_EVENT_LEVEL, side == TWI_ASK ? TW_FLAG_ASK : 0, level.price, level.amount);
+            }
+        }
+        if (update.pending == NULL)
+            put_record(&update, TW_EVENT_BOOK_CLEAR, 0, (tw_decimal){0}, (tw_decimal){0});
+        publish_pending(&update, TW_FLAG_LAST);
+    }
+    twi_venue_put_state(slot, TW_REASON_RESYNC, 0, 0, now_ns, sink);
+    return TW_OK;
+}

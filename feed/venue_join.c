@@ -5,9 +5,25 @@
 enum { FETCH_TRIES_SHIFT_MAX = 5, HTTP_OK = 200, HTTP_RATE_LIMITED = 429, HTTP_BANNED = 418, HTTP_FORBIDDEN = 403 };
 #define FETCH_WAIT_NS    (10 * TWI_NS_PER_S)
 #define FETCH_BACKOFF_NS (500 * TWI_NS_PER_MS)
+#define LIGHT_GAP_NS     (250 * TWI_NS_PER_MS)
 #define MARKETS_RETRY_NS (30 * TWI_NS_PER_S)
 #define PAUSE_DEFAULT_NS (30 * TWI_NS_PER_S)
 #define CALM_NS          (60 * TWI_NS_PER_S) /* a book that breaks again within this time is repaired more slowly */
+
+void twi_venue_put_state(const twi_slot *slot, tw_reason reason, uint64_t from, uint64_t to, int64_t now_ns,
+                         tw_sink *sink)
+{
+    tw_event *event = tw_sink_claim(sink);
+    *event = (tw_event){.instrument = slot->stats.instrument,
+                        .kind = TW_EVENT_STATUS,
+                        .flags = TW_FLAG_FIRST | TW_FLAG_LAST,
+                        .recv_ns = now_ns};
+    event->u.status.state = slot->book_state;
+    event->u.status.reason = (uint16_t)reason;
+    event->u.status.from = from;
+    event->u.status.to = to;
+    tw_sink_commit(sink);
+}
 
 void twi_venue_set_state(twi_venue *venue, twi_slot *slot, tw_book_state state, tw_reason reason, uint64_t from,
                          uint64_t to, int64_t now_ns, tw_sink *sink)
@@ -16,16 +32,7 @@ void twi_venue_set_state(twi_venue *venue, twi_slot *slot, tw_book_state state, 
     if (slot->book_state == state)
         return;
     slot->book_state = (uint8_t)state;
-    tw_event *event = tw_sink_claim(sink);
-    *event = (tw_event){.instrument = slot->stats.instrument,
-                        .kind = TW_EVENT_STATUS,
-                        .flags = TW_FLAG_FIRST | TW_FLAG_LAST,
-                        .recv_ns = now_ns};
-    event->u.status.state = (uint16_t)state;
-    event->u.status.reason = (uint16_t)reason;
-    event->u.status.from = from;
-    event->u.status.to = to;
-    tw_sink_commit(sink);
+    twi_venue_put_state(slot, reason, from, to, now_ns, sink);
 }
 
 void twi_venue_alive(twi_slot *slot, int64_t now_ns, tw_sink *sink)
@@ -244,6 +251,13 @@ static int next_markets(twi_venue *venue, int64_t now_ns, tw_request *request)
     return 1;
 }
 
+/* The venue's gap is that between deep books; market lists and tokens cost little. */
+static int64_t gap_after(const twi_venue *venue, const tw_request *request)
+{
+    int64_t gap_ns = venue->traits->request_gap_ns;
+    return request->kind == TW_REQUEST_BOOK || gap_ns < LIGHT_GAP_NS ? gap_ns : LIGHT_GAP_NS;
+}
+
 int twi_venue_next_request(void *state, int64_t now_ns, tw_request *request)
 {
     twi_venue *venue = state;
@@ -263,7 +277,7 @@ int twi_venue_next_request(void *state, int64_t now_ns, tw_request *request)
     if (!owed && venue->traits->repair == TWI_REPAIR_FETCH)
         owed = next_fetch(venue, now_ns, request);
     if (owed)
-        venue->next_request_ns = now_ns + venue->traits->request_gap_ns;
+        venue->next_request_ns = now_ns + gap_after(venue, request);
     return owed;
 }
 

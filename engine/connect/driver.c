@@ -390,6 +390,15 @@ tw_status twi_driver_watch(twi_driver *driver, const char *symbol, size_t symbol
     return status;
 }
 
+tw_status twi_driver_resend(twi_driver *driver, const char *symbol, size_t symbol_len)
+{
+    twi_leg *leg = &driver->legs[0];
+    if (driver->ops->resend == NULL)
+        return TW_NOT_SUPPORTED;
+    int64_t now_ns = twi_hub_realtime_ns(driver->hub);
+    return driver->ops->resend(leg->state, symbol, symbol_len, now_ns, &leg->sink);
+}
+
 tw_status twi_driver_unwatch(twi_driver *driver, const char *symbol, size_t symbol_len, uint32_t channels)
 {
     tw_status status = TW_OK;

@@ -82,6 +82,9 @@ void twi_driver_close(twi_driver *driver);
 tw_status twi_driver_watch(twi_driver *driver, const char *symbol, size_t symbol_len, uint32_t channels);
 tw_status twi_driver_unwatch(twi_driver *driver, const char *symbol, size_t symbol_len, uint32_t channels);
 
+/* Puts the book of a symbol as it is now, and its state: for a reader that lost events. */
+tw_status twi_driver_resend(twi_driver *driver, const char *symbol, size_t symbol_len);
+
 /* The answer to a request of options.request; puts events. */
 void twi_driver_respond(twi_driver *driver, const tw_response *response);
 

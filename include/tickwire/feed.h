@@ -205,7 +205,6 @@ typedef struct tw_feed_ops {
     /* Starts or ends channels (bits as in the configuration) of one symbol on the running feed. */
     tw_status (*watch)(void *state, const char *symbol, size_t symbol_len, uint32_t channels);
     tw_status (*unwatch)(void *state, const char *symbol, size_t symbol_len, uint32_t channels);
-
     void (*stats)(const void *state, tw_feed_stats *out);
     /* TW_EMPTY: no symbol with this index (0 ..) yet. */
     tw_status (*symbol_stats)(const void *state, uint32_t index, tw_feed_symbol_stats *out);
@@ -214,6 +213,10 @@ typedef struct tw_feed_ops {
     tw_status (*markets_request)(const tw_feed_config *config, uint32_t page, tw_request *request);
     /* Pure: calls fn for every market in a response body. TW_MALFORMED after those before the error. */
     tw_status (*markets_parse)(const uint8_t *body, size_t body_len, tw_market_fn fn, void *owner);
+
+    /* Puts the symbol's book as it is now (a snapshot, if it is whole) and its state: for a reader that lost events.
+     * May be NULL. */
+    tw_status (*resend)(void *state, const char *symbol, size_t symbol_len, int64_t now_ns, tw_sink *sink);
 } tw_feed_ops;
 
 /* The venue of that name among those that are compiled in; NULL: none. Static, any thread. */
@@ -226,4 +229,6 @@ TW_API const tw_feed_ops *tw_feed_detect_message(const uint8_t *msg, size_t msg_
 #ifdef __cplusplus
 }
 #endif
+
+#include "tickwire/exchange.h" /* the user's side, in ccxt's words */
 #endif

@@ -31,6 +31,7 @@ LAYERS = {
     "engine/fanout": LEAVES + MIDDLE + ["engine/fanout"],
     "engine/http": [folder for folder in ENGINE if folder != "engine/connect"],
     "engine/connect": LEAVES + ["engine/stats", "engine/proto", "engine/loop", "engine/connect"],
+    "engine/exchange": LEAVES + MIDDLE + ["engine/connect", "feed", "engine/exchange"],
     "engine": ENGINE + ["engine", "feed", "codecs"],
     "feed": LEAVES + ["engine/proto", "engine/book", "feed"],
     "codecs": LEAVES + ["engine/proto", "codecs"],
