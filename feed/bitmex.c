@@ -149,6 +149,8 @@ static tw_status on_book(const bmx_message *m, twi_json *data)
     while (twi_json_next_item(data)) {
         bmx_row row = {.id = 0};
         read_row(data, &row);
+        if (row.symbol.len == 0)
+            twi_json_fail(data, TW_MALFORMED);
         if (data->status != TW_OK)
             break;
         if (!any || !twi_json_equal(row.symbol, run.symbol.text, run.symbol.len)) {

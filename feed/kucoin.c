@@ -482,9 +482,10 @@ static const twi_venue_traits TRAITS = {.ops = &twi_feed_kucoin,
                                         .repair = TWI_REPAIR_FETCH,
                                         .book_levels = 8192,
                                         .acks = true,
-                                        .batch_max = 50,
+                                        .batch_max = 10,
                                         .output_gap_ns = 20 * TWI_NS_PER_MS,
-                                        .stream_gap_ns = 100 * TWI_NS_PER_MS, /* 100 topics in 10 s */
+                                        .stream_gap_ns =
+                                            120 * TWI_NS_PER_MS, /* 100 topics in 10 s, the last batch included */
                                         .ping_gap_ns = 18 * TWI_NS_PER_S,
                                         .request_gap_ns = 200 * TWI_NS_PER_MS,
                                         .extra_bytes = sizeof(kuc_extra),

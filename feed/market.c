@@ -108,7 +108,8 @@ void twi_market_copy(char *to, size_t cap, const char *text, size_t len)
 {
     if (len > cap - 1)
         len = cap - 1;
-    memcpy(to, text, len);
+    if (len > 0) /* text may be NULL else */
+        memcpy(to, text, len);
     to[len] = 0;
 }
 

@@ -73,6 +73,7 @@ typedef struct twi_slot {
     int64_t fetch_ns;      /* FETCH owed: not before; under way: sent */
     int64_t break_ns;      /* the last time that the book broke */
     uint64_t seq;          /* last venue sequence of the book */
+    uint64_t lost;         /* last sequence of a message that could not be kept: a snapshot must cover it */
     uint64_t tag;          /* the venue's own use */
     uint32_t depth;        /* levels per side where the venue leaves the cut to us */
     uint64_t trade_id_max; /* of numeric trade ids */

@@ -2,7 +2,15 @@
  * broken books repaired one by one within the venue's budget. */
 #include "feed/venue.h"
 
-enum { FETCH_TRIES_SHIFT_MAX = 5, HTTP_OK = 200, HTTP_RATE_LIMITED = 429, HTTP_BANNED = 418, HTTP_FORBIDDEN = 403 };
+enum {
+    FETCH_TRIES_SHIFT_MAX = 5,
+    HTTP_OK = 200,
+    HTTP_BAD_REQUEST = 400,
+    HTTP_FORBIDDEN = 403,
+    HTTP_NOT_FOUND = 404,
+    HTTP_BANNED = 418,
+    HTTP_RATE_LIMITED = 429
+};
 #define FETCH_WAIT_NS    (10 * TWI_NS_PER_S)
 #define FETCH_BACKOFF_NS (500 * TWI_NS_PER_MS)
 #define LIGHT_GAP_NS     (250 * TWI_NS_PER_MS)
@@ -48,7 +56,7 @@ void twi_venue_reset_join(twi_venue *venue, twi_slot *slot)
     slot->fetch_owed = false;
     slot->fetch_id = 0;
     slot->fetch_tries = 0;
-    slot->seq = 0;
+    slot->seq = slot->lost = 0;
     if (venue->backlog.cap > 0)
         twi_backlog_forget(&venue->backlog, slot->index);
 }
@@ -130,7 +138,7 @@ tw_status twi_venue_gap(twi_venue *venue, twi_slot *slot, uint64_t to, int64_t n
                             now_ns, sink);
 }
 
-static void keep_message(twi_venue *venue, const twi_slot *slot, const twi_delta *delta)
+static void keep_message(twi_venue *venue, twi_slot *slot, const twi_delta *delta)
 {
     if (venue->replaying)
         return; /* it is in the backlog, or was */
@@ -140,7 +148,8 @@ static void keep_message(twi_venue *venue, const twi_slot *slot, const twi_delta
                                .first = delta->first,
                                .last = delta->last,
                                .recv_ns = delta->recv_ns};
-    twi_backlog_push(&venue->backlog, &head, delta->msg);
+    if (!twi_backlog_push(&venue->backlog, &head, delta->msg))
+        slot->lost = delta->last;
 }
 
 twi_verdict twi_venue_judge(twi_venue *venue, twi_slot *slot, const twi_delta *delta, tw_sink *sink)
@@ -171,8 +180,10 @@ bool twi_venue_snapshot_fits(twi_venue *venue, twi_slot *slot, uint64_t seq, uin
     const twi_backlog_record *oldest = twi_backlog_next(&venue->backlog, slot->index, NULL);
     slot->fetch_owed = false;
     slot->fetch_id = 0;
-    if (oldest == NULL || oldest->first <= seq + slack)
+    if ((oldest == NULL || oldest->first <= seq + slack) && seq >= slot->lost) {
+        slot->lost = 0;
         return true;
+    }
     if (slot->fetch_tries < UINT8_MAX)
         slot->fetch_tries++;
     twi_venue_owe_fetch(slot, now_ns + backoff_ns(slot->fetch_tries));
@@ -281,9 +292,19 @@ int twi_venue_next_request(void *state, int64_t now_ns, tw_request *request)
     return owed;
 }
 
-/* The request failed: later again. */
-static void request_failed(twi_venue *venue, int64_t now_ns, const tw_response *response)
+/* There is no such book. Some venues confirm any subscription, so that this is where a wrong name shows. */
+static void refuse_book(twi_venue *venue, twi_slot *slot, int64_t now_ns, tw_sink *sink)
 {
+    slot->fetch_owed = false;
+    slot->fetch_id = 0;
+    slot->streams[TW_CHANNEL_BOOK].state = TWI_STREAM_REFUSED;
+    twi_venue_set_state(venue, slot, TW_STATE_STALE, TW_REASON_REJECTED, 0, 0, now_ns, sink);
+}
+
+/* The request failed: later again, unless the venue does not know the symbol. */
+static void request_failed(twi_venue *venue, int64_t now_ns, const tw_response *response, tw_sink *sink)
+{
+    bool unknown = response->status == HTTP_BAD_REQUEST || response->status == HTTP_NOT_FOUND;
     bool limited =
         response->status == HTTP_RATE_LIMITED || response->status == HTTP_BANNED || response->status == HTTP_FORBIDDEN;
     if (limited || response->retry_after_s > 0) {
@@ -294,6 +315,10 @@ static void request_failed(twi_venue *venue, int64_t now_ns, const tw_response *
         twi_slot *slot = &venue->slots[i];
         if (slot->fetch_id != response->id)
             continue;
+        if (unknown && slot->stats.snapshots == 0) {
+            refuse_book(venue, slot, now_ns, sink);
+            continue;
+        }
         if (slot->fetch_tries < UINT8_MAX)
             slot->fetch_tries++;
         twi_venue_owe_fetch(slot, now_ns + backoff_ns(slot->fetch_tries));
@@ -319,7 +344,7 @@ tw_status twi_venue_on_response(void *state, int64_t recv_ns, const tw_response 
         return TW_OK;
     }
     if (response->id != 0 && response->status != HTTP_OK) {
-        request_failed(venue, recv_ns, response);
+        request_failed(venue, recv_ns, response, sink);
         twi_venue_error(venue, (const char *)response->body, response->body_len);
         return TW_UNAVAILABLE;
     }
@@ -335,6 +360,6 @@ tw_status twi_venue_on_response(void *state, int64_t recv_ns, const tw_response 
         return twi_venue_take_markets(venue, response->body, response->body_len);
     tw_status status = venue->traits->response(venue, recv_ns, response, sink);
     if (status == TW_MALFORMED && response->id != 0)
-        request_failed(venue, recv_ns, response);
+        request_failed(venue, recv_ns, response, sink);
     return status;
 }

@@ -60,19 +60,19 @@ typedef struct stage {
 
 /* ---- lines ---- */
 
-static void lines_add(lines *queue, const char *text)
+static inline void lines_add(lines *queue, const char *text)
 {
     assert_true(queue->last < STAGE_LINES_MAX);
     queue->text[queue->last++] = strdup(text);
 }
 
 /* NULL: none is left. Valid until the queue is cleared. */
-static const char *lines_take(lines *queue)
+static inline const char *lines_take(lines *queue)
 {
     return queue->first < queue->last ? queue->text[queue->first++] : NULL;
 }
 
-static void lines_clear(lines *queue)
+static inline void lines_clear(lines *queue)
 {
     for (uint32_t i = 0; i < queue->last; i++)
         free(queue->text[i]);
@@ -89,14 +89,14 @@ __attribute__((format(printf, 2, 3))) static void append(char *line, const char 
     assert_true(added >= 0 && len + (size_t)added < STAGE_LINE_BYTES_MAX);
 }
 
-static void append_decimal(char *line, int64_t mantissa, int8_t exponent)
+static inline void append_decimal(char *line, int64_t mantissa, int8_t exponent)
 {
     char digits[TW_DECIMAL_TEXT_MAX];
     size_t len = tw_decimal_format((tw_decimal){.mantissa = mantissa, .exponent = exponent}, digits);
     append(line, " %.*s", (int)len, digits);
 }
 
-static void append_symbol(const stage *s, char *line, uint32_t instrument)
+static inline void append_symbol(const stage *s, char *line, uint32_t instrument)
 {
     const tw_instrument *entry = tw_symbols_get(s->symbols, instrument);
     assert_non_null(entry);
@@ -105,7 +105,7 @@ static void append_symbol(const stage *s, char *line, uint32_t instrument)
 
 /* ---- events ---- */
 
-static void write_trade(const stage *s, const tw_event *event, char *line)
+static inline void write_trade(const stage *s, const tw_event *event, char *line)
 {
     char id[TWI_TRADE_ID_BYTES_MAX];
     size_t id_len =
@@ -119,7 +119,7 @@ static void write_trade(const stage *s, const tw_event *event, char *line)
            (event->flags & TW_FLAG_HISTORY) != 0 ? " history" : "");
 }
 
-static void write_quote(const stage *s, const tw_event *event, char *line)
+static inline void write_quote(const stage *s, const tw_event *event, char *line)
 {
     append(line, "quote");
     append_symbol(s, line, event->instrument);
@@ -130,7 +130,7 @@ static void write_quote(const stage *s, const tw_event *event, char *line)
     append(line, " t=%lld", (long long)event->venue_ns);
 }
 
-static void write_status(stage *s, const tw_event *event, char *line)
+static inline void write_status(stage *s, const tw_event *event, char *line)
 {
     s->states[event->instrument] = event->u.status.state;
     append(line, "status");
@@ -141,7 +141,7 @@ static void write_status(stage *s, const tw_event *event, char *line)
 }
 
 /* The whole group, which the books take as a whole. */
-static void write_group(stage *s, char *line)
+static inline void write_group(stage *s, char *line)
 {
     const tw_event *head = &s->group[0];
     bool snapshot = (head->flags & TW_FLAG_SNAPSHOT) != 0;
@@ -163,12 +163,12 @@ static void write_group(stage *s, char *line)
     }
 }
 
-static tw_event *stage_claim(void *owner)
+static inline tw_event *stage_claim(void *owner)
 {
     return &((stage *)owner)->scratch;
 }
 
-static void stage_commit(void *owner)
+static inline void stage_commit(void *owner)
 {
     stage *s = owner;
     const tw_event *event = &s->scratch;
@@ -206,7 +206,7 @@ static void stage_commit(void *owner)
 
 /* ---- the driver ---- */
 
-static void *aligned_zeroes(size_t bytes)
+static inline void *aligned_zeroes(size_t bytes)
 {
     bytes = (bytes + 63) & ~(size_t)63;
     void *memory = aligned_alloc(64, bytes);
@@ -215,7 +215,7 @@ static void *aligned_zeroes(size_t bytes)
     return memory;
 }
 
-static tw_status stage_open(stage *s, const tw_feed_ops *ops, const tw_feed_config *config)
+static inline tw_status stage_open(stage *s, const tw_feed_ops *ops, const tw_feed_config *config)
 {
     memset(s, 0, sizeof(*s));
     s->ops = ops;
@@ -230,7 +230,7 @@ static tw_status stage_open(stage *s, const tw_feed_ops *ops, const tw_feed_conf
     return ops->init(s->state, config, s->symbols);
 }
 
-static void stage_close(stage *s)
+static inline void stage_close(stage *s)
 {
     if (s->state == NULL)
         return;
@@ -246,7 +246,7 @@ static void stage_close(stage *s)
 }
 
 /* Collects what the adapter owes now. */
-static void stage_poll(stage *s)
+static inline void stage_poll(stage *s)
 {
     uint8_t out[TW_FEED_OUTPUT_MAX];
     char line[STAGE_LINE_BYTES_MAX];
@@ -271,7 +271,7 @@ static void stage_poll(stage *s)
     }
 }
 
-static void stage_wait(stage *s, int64_t wait_ns)
+static inline void stage_wait(stage *s, int64_t wait_ns)
 {
     int64_t end_ns = s->now_ns + wait_ns, step_ns = wait_ns / STAGE_STEPS_MAX;
     if (step_ns < STAGE_STEP_NS)
@@ -283,7 +283,7 @@ static void stage_wait(stage *s, int64_t wait_ns)
     }
 }
 
-static void stage_up(stage *s, uint32_t link)
+static inline void stage_up(stage *s, uint32_t link)
 {
     tw_endpoint dial;
     assert_int_equal(s->ops->link_dial(s->state, link, s->now_ns, &dial), TW_OK);
@@ -291,14 +291,14 @@ static void stage_up(stage *s, uint32_t link)
     s->up[link] = true;
 }
 
-static void stage_down(stage *s, uint32_t link, tw_reason reason)
+static inline void stage_down(stage *s, uint32_t link, tw_reason reason)
 {
     s->up[link] = false;
     s->ops->link_down(s->state, link, s->now_ns, reason, &s->sink);
 }
 
 /* As HTX sends: a gzip stream per frame. */
-static uint8_t *gzip_copy(const char *text, size_t len, size_t *packed_len)
+static inline uint8_t *gzip_copy(const char *text, size_t len, size_t *packed_len)
 {
     enum { WINDOW_BITS_GZIP = 15 + 16, MEMORY_LEVEL = 8, SLACK = 256 };
     z_stream stream = {0};
@@ -316,7 +316,7 @@ static uint8_t *gzip_copy(const char *text, size_t len, size_t *packed_len)
     return packed;
 }
 
-static uint8_t *exact_copy(const char *text, size_t len)
+static inline uint8_t *exact_copy(const char *text, size_t len)
 {
     uint8_t *copy = malloc(len > 0 ? len : 1);
     assert_non_null(copy);
@@ -324,7 +324,7 @@ static uint8_t *exact_copy(const char *text, size_t len)
     return copy;
 }
 
-static tw_status stage_frame(stage *s, uint32_t link, const char *text, size_t len)
+static inline tw_status stage_frame(stage *s, uint32_t link, const char *text, size_t len)
 {
     uint8_t *copy = s->gzip ? gzip_copy(text, len, &len) : exact_copy(text, len);
     tw_status status = s->ops->on_message(s->state, link, s->now_ns, copy, len, &s->sink);
@@ -333,7 +333,7 @@ static tw_status stage_frame(stage *s, uint32_t link, const char *text, size_t l
 }
 
 /* Answers the oldest request that has no answer. */
-static tw_status stage_answer(stage *s, int http_status, int32_t retry_after_s, const char *body, size_t len)
+static inline tw_status stage_answer(stage *s, int http_status, int32_t retry_after_s, const char *body, size_t len)
 {
     assert_true(s->asked_first < s->asked_last);
     const tw_request *request = &s->asked[s->asked_first++];
@@ -350,7 +350,7 @@ static tw_status stage_answer(stage *s, int http_status, int32_t retry_after_s, 
 }
 
 /* "STATE BID AMOUNT ... | ASK AMOUNT ...", best first, as the events tell it. */
-static void stage_book(const stage *s, uint32_t instrument, char *line)
+static inline void stage_book(const stage *s, uint32_t instrument, char *line)
 {
     const twi_book *book = &s->books[instrument];
     append(line, "%s", tw_book_state_name(s->states[instrument]));
