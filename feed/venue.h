@@ -66,6 +66,7 @@ typedef struct twi_slot {
     bool fetch_owed;    /* a REST snapshot is to be requested */
     uint8_t fetch_tries;
     uint8_t breaks; /* repairs that followed each other closely */
+    uint8_t late;   /* subscriptions in a row that brought no snapshot in time */
     uint8_t asked;  /* channels that somebody watches, as bits */
     uint32_t index; /* in slots[] */
     uint32_t link;

@@ -5,7 +5,8 @@
 
 enum {
     SILENCE_FACTOR = 8, /* a stream is silent after this many times its longest usual distance ... */
-    CADENCE_DECAY = 32  /* the learned distance shrinks by this part every DECAY_GAP_NS */
+    CADENCE_DECAY = 32, /* the learned distance shrinks by this part every DECAY_GAP_NS */
+    LATE_MAX = 4        /* doublings of SNAPSHOT_WAIT_NS: a link may be slower than what was asked of it */
 };
 #define ACK_WAIT_NS      (10 * TWI_NS_PER_S)
 #define SNAPSHOT_WAIT_NS (30 * TWI_NS_PER_S) /* a book that has none by then is asked for again */
@@ -400,12 +401,15 @@ static void watch_snapshot(twi_venue *venue, twi_slot *slot, int64_t now_ns)
     twi_stream *stream = &slot->streams[TW_CHANNEL_BOOK];
     bool asked = stream->state == TWI_STREAM_ON || (stream->state == TWI_STREAM_SENT && !venue->traits->acks);
     int64_t waited_ns = now_ns - stream->sent_ns;
+    if (slot->synced)
+        slot->late = 0;
     if (!asked || slot->synced)
         return;
     if (venue->traits->repair == TWI_REPAIR_FETCH) {
         if (waited_ns >= QUIET_FETCH_NS && stream->last_ns == 0 && !slot->fetch_owed && slot->fetch_id == 0)
             twi_venue_owe_fetch(slot, now_ns);
-    } else if (waited_ns >= SNAPSHOT_WAIT_NS) {
+    } else if (waited_ns >= SNAPSHOT_WAIT_NS << slot->late) {
+        slot->late += slot->late < LATE_MAX;
         stream->state = TWI_STREAM_LEAVE_OWED;
     }
 }
