@@ -204,7 +204,7 @@ static tw_status on_response(twi_venue *venue, int64_t recv_ns, const tw_respons
         return TW_MALFORMED;
     twi_slot *slot = twi_venue_slot(venue, 0, symbol, strcspn(symbol, "/?"));
     twi_update_info info = info_of(&book, true, recv_ns);
-    return slot == NULL ? TW_OK : twi_take_snapshot(venue, slot, &info, 0, &book.sides, sink);
+    return slot == NULL ? TW_OK : twi_take_snapshot(venue, slot, &info, 0, &book.sides, twi_update_finish, sink);
 }
 
 static void write_book_url(twi_venue *venue, const twi_slot *slot, twi_text *url)

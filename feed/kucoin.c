@@ -225,7 +225,7 @@ static tw_status take_snapshot(twi_venue *venue, const char *symbol, size_t symb
         return TW_MALFORMED;
     twi_slot *slot = twi_venue_slot(venue, 0, symbol, symbol_len);
     twi_update_info info = {.snapshot = true, .seq = book.last, .venue_ns = book.time_ns, .recv_ns = recv_ns};
-    return slot == NULL ? TW_OK : twi_take_snapshot(venue, slot, &info, 1, &book.sides, sink);
+    return slot == NULL ? TW_OK : twi_take_snapshot(venue, slot, &info, 1, &book.sides, twi_update_finish, sink);
 }
 
 /* ---- trades and tickers ---- */

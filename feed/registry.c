@@ -31,6 +31,7 @@ static const struct {
     {"api.huobi.pro/ws", &twi_feed_htx},
     {"kucoin.com", &twi_feed_kucoin},
     {"api.gateio.ws", &twi_feed_gate},
+    {"fx-ws.gateio.ws", &twi_feed_gate},
     {"bitfinex.com/ws", &twi_feed_bitfinex},
 };
 

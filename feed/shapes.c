@@ -41,12 +41,12 @@ tw_status twi_update_changes(twi_update *update, twi_json *json)
 }
 
 tw_status twi_take_snapshot(twi_venue *venue, twi_slot *slot, const twi_update_info *info, uint64_t slack,
-                            twi_sides *sides, tw_sink *sink)
+                            twi_sides *sides, twi_sides_reader read, tw_sink *sink)
 {
     if (!twi_venue_snapshot_fits(venue, slot, info->seq, slack, info->recv_ns))
         return TW_OK;
     twi_update update;
     twi_update_begin(&update, venue, slot, sink, info);
-    tw_status status = twi_update_finish(&update, sides);
+    tw_status status = read(&update, sides);
     return status == TW_OK ? twi_venue_run_backlog(venue, slot, sink) : status;
 }

@@ -17,8 +17,11 @@ tw_status twi_emit_trades(twi_slot *slot, twi_json *json, twi_trade_reader read,
 /* [["buy", price, size], ...], then the end of the update. */
 tw_status twi_update_changes(twi_update *update, twi_json *json);
 
+/* Reads both sides of a book and ends the update; twi_update_finish() where they are rows. */
+typedef tw_status (*twi_sides_reader)(twi_update *update, twi_sides *sides);
+
 /* A fetched snapshot: applied if it fits what was kept (slack: see twi_venue_snapshot_fits()), which then runs. */
 tw_status twi_take_snapshot(twi_venue *venue, twi_slot *slot, const twi_update_info *info, uint64_t slack,
-                            twi_sides *sides, tw_sink *sink);
+                            twi_sides *sides, twi_sides_reader read, tw_sink *sink);
 
 #endif
