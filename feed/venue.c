@@ -182,7 +182,17 @@ static void owe_streams(const twi_venue *venue, twi_slot *slot, uint32_t channel
     }
 }
 
-/* TW_FULL, TW_TOO_BIG or what the symbol table says. */
+/* Two ids that come out as one symbol would contradict each other: the first one has it. */
+static bool symbol_taken(const twi_venue *venue, uint32_t instrument)
+{
+    for (uint32_t i = 0; i < venue->slot_count; i++) {
+        if (venue->slots[i].stats.instrument == instrument)
+            return true;
+    }
+    return false;
+}
+
+/* TW_FULL, TW_TOO_BIG, TW_BAD_SYMBOL or what the symbol table says. */
 static tw_status add_slot(twi_venue *venue, uint8_t group, const char *id, size_t id_len, const char *symbol,
                           size_t symbol_len, twi_slot **out)
 {
@@ -195,6 +205,8 @@ static tw_status add_slot(twi_venue *venue, uint8_t group, const char *id, size_
         (twi_slot){.index = venue->slot_count, .group = group, .id_len = (uint8_t)id_len, .depth = venue->book_depth};
     memcpy(slot->id, id, id_len);
     tw_status status = intern_slot(venue, slot, symbol, symbol_len);
+    if (status == TW_OK && symbol_taken(venue, slot->stats.instrument))
+        status = TW_BAD_SYMBOL;
     if (status != TW_OK) {
         *slot = (twi_slot){0};
         return status;
