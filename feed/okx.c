@@ -216,9 +216,9 @@ static void refuse(const okx_message *m)
 {
     static const char key[] = "channel:";
     int stream = -1;
-    const char *end = m->text.text + m->text.len, *name = NULL;
-    if (m->text.len > 0)
-        name = memmem(m->text.text, m->text.len, key, sizeof(key) - 1);
+    if (m->text.len == 0)
+        return;
+    const char *end = m->text.text + m->text.len, *name = memmem(m->text.text, m->text.len, key, sizeof(key) - 1);
     if (name != NULL) {
         name += sizeof(key) - 1;
         const char *comma = memchr(name, ',', (size_t)(end - name));
