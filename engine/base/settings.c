@@ -99,6 +99,10 @@ static const twi_config_key ring_keys[] = {
         .unit = "instruments", .reason = "Capacity of the instrument table, over all feeds."),
     KEY("huge_pages", TWI_CONFIG_BOOL, ring, huge_pages, .initial = "true",
         .reason = "Use huge pages if the machine has them reserved; the start-up line says whether it did."),
+    KEY("numa_node", TWI_CONFIG_INT, ring, numa_node, .initial = "-1", .min = -1, .max = 255,
+        .reason =
+            "Memory node on which the ring is asked for (Linux); best the one of the cores in engine.pin_cpus. -1: "
+            "wherever the kernel puts it."),
     KEY("mode", TWI_CONFIG_MODE, ring, mode, .initial = "0640", .min = 0, .max = 0777,
         .reason = "Who may read a named ring: user and group by default. Readers map it read-only."),
 };

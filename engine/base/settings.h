@@ -57,6 +57,7 @@ typedef struct twi_settings_ring {
     int64_t slots;    /* power of two */
     int64_t instruments_max;
     bool huge_pages;
+    int64_t numa_node; /* -1: wherever it comes */
     int64_t mode;
 } twi_settings_ring;
 
@@ -189,6 +190,7 @@ int64_t twi_settings_index_slots(const twi_settings *settings);
 /* Sizes that only their owners know; the composition root fills them in. 0 leaves the line out of the report. */
 typedef struct twi_memory_unit_sizes {
     size_t ring_slot, instrument; /* of the tick ring */
+    size_t ring_last;             /* last values of a named ring, per instrument */
     uint32_t codec_count;         /* wire logs */
     size_t index_entry;           /* of a wire log's index */
     size_t topic;                 /* last values, per instrument */

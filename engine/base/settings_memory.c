@@ -22,6 +22,7 @@ void twi_settings_memory(const twi_settings *settings, const twi_memory_unit_siz
     *report = (twi_memory_report){0};
     twi_memory_add(report, "tick ring", (uint64_t)settings->ring.slots, sizes->ring_slot);
     twi_memory_add(report, "instrument table", instruments, sizes->instrument);
+    twi_memory_add(report, "last values", settings->ring.name[0] != '\0' ? instruments : 0, sizes->ring_last);
     twi_memory_add(report, "wire logs", sizes->codec_count, (uint64_t)settings->wire_log.bytes);
     twi_memory_add(report, "wire log indexes", sizes->codec_count * (uint64_t)twi_settings_index_slots(settings),
                    sizes->index_entry);

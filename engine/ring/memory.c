@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +18,11 @@
 enum { OBJECT_NAME_BYTES = TWI_RING_NAME_MAX + 2 };
 
 #if defined(__linux__)
+#include <sys/syscall.h>
 enum { POPULATE = MAP_POPULATE };
+/* Of <linux/mempolicy.h>: MPOL_PREFERRED, and MPOL_F_NODE | MPOL_F_ADDR. */
+enum { NODE_PREFERRED = 1, NODE_OF_ADDRESS = 3 };
+enum { NODE_WORD_BITS = sizeof(unsigned long) * CHAR_BIT, NODE_MASK_WORDS = 256 / NODE_WORD_BITS };
 #else
 enum { POPULATE = 0 };
 #endif
@@ -92,9 +97,29 @@ static size_t smaps_bytes(const void *base, const char *field)
     return bytes;
 }
 
-/* Asks for transparent huge pages before the first touch, then touches. Says 1 only if the kernel did it. */
-static int populate(void *base, size_t bytes, int want_huge)
+/* Before the first touch, and only as a preference: a full node is no reason to fail. Kernels without NUMA refuse, and
+ * tw_ring_numa_node() says where the memory really is. */
+static void bind_to_node(void *base, size_t bytes, int node)
 {
+    unsigned long mask[NODE_MASK_WORDS] = {0};
+    if (node < 0) {
+        return;
+    }
+    mask[(size_t)node / NODE_WORD_BITS] = 1ul << ((size_t)node % NODE_WORD_BITS);
+    (void)syscall(SYS_mbind, base, bytes, NODE_PREFERRED, mask, sizeof(mask) * CHAR_BIT, 0);
+}
+
+int twi_ring_memory_node(const void *page)
+{
+    int node = -1;
+    return syscall(SYS_get_mempolicy, &node, NULL, 0, page, NODE_OF_ADDRESS) == 0 ? node : -1;
+}
+
+/* Asks for transparent huge pages before the first touch, then touches. Says 1 only if the kernel did it. */
+static int populate(void *base, size_t bytes, const twi_ring_wish *wish)
+{
+    int want_huge = wish->huge_pages;
+    bind_to_node(base, bytes, wish->node);
     if (want_huge) {
         (void)madvise(base, bytes, MADV_HUGEPAGE);
     }
@@ -105,9 +130,14 @@ static int populate(void *base, size_t bytes, int want_huge)
     return want_huge && smaps_bytes(base, "ShmemPmdMapped") >= bytes;
 }
 
-static void *map_huge(size_t bytes)
+static void *map_huge(size_t bytes, const twi_ring_wish *wish)
 {
-    return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+    int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB;
+    void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, wish->node < 0 ? flags | MAP_POPULATE : flags, -1, 0);
+    if (base != MAP_FAILED) {
+        bind_to_node(base, bytes, wish->node);
+    }
+    return base;
 }
 
 static int allocate(int file, size_t bytes)
@@ -123,16 +153,22 @@ static int set_mode(int file, mode_t mode)
 
 #else
 
-static int populate(void *base, size_t bytes, int want_huge)
+static int populate(void *base, size_t bytes, const twi_ring_wish *wish)
 {
-    (void)base, (void)bytes, (void)want_huge;
+    (void)base, (void)bytes, (void)wish;
     return 0;
 }
 
-static void *map_huge(size_t bytes)
+static void *map_huge(size_t bytes, const twi_ring_wish *wish)
 {
-    (void)bytes;
+    (void)bytes, (void)wish;
     return MAP_FAILED;
+}
+
+int twi_ring_memory_node(const void *page)
+{
+    (void)page;
+    return -1;
 }
 
 /* Shared memory is not a file system of limited size there; ftruncate() has said already whether it fits. */
@@ -162,11 +198,12 @@ static size_t mapping_bytes(size_t bytes, int want_huge)
     return round_up(bytes, large ? (size_t)TWI_RING_HUGE_PAGE_BYTES : (size_t)TWI_RING_PAGE_BYTES);
 }
 
-tw_status twi_ring_memory_anonymous(size_t bytes, int want_huge, twi_ring_memory *memory, twi_ring_error error)
+tw_status twi_ring_memory_anonymous(size_t bytes, const twi_ring_wish *wish, twi_ring_memory *memory,
+                                    twi_ring_error error)
 {
-    *memory = (twi_ring_memory){.bytes = mapping_bytes(bytes, want_huge)};
-    if (want_huge && memory->bytes % TWI_RING_HUGE_PAGE_BYTES == 0) {
-        memory->base = map_huge(memory->bytes);
+    *memory = (twi_ring_memory){.bytes = mapping_bytes(bytes, wish->huge_pages)};
+    if (wish->huge_pages && memory->bytes % TWI_RING_HUGE_PAGE_BYTES == 0) {
+        memory->base = map_huge(memory->bytes, wish);
         if (memory->base != MAP_FAILED) {
             memory->huge = 1;
             return TW_OK;
@@ -177,7 +214,7 @@ tw_status twi_ring_memory_anonymous(size_t bytes, int want_huge, twi_ring_memory
         return twi_ring_fail(error, TW_NO_MEMORY, "no memory for a ring of %zu bytes: %s", memory->bytes,
                              strerror(errno));
     }
-    memory->huge = populate(memory->base, memory->bytes, want_huge);
+    memory->huge = populate(memory->base, memory->bytes, wish);
     return TW_OK;
 }
 
@@ -197,7 +234,7 @@ static tw_status fail_no_room(const char *name, size_t bytes, int cause, twi_rin
                          name, bytes, free_bytes, strerror(cause));
 }
 
-static tw_status map_created(const char *name, int file, size_t bytes, mode_t mode, int want_huge,
+static tw_status map_created(const char *name, int file, size_t bytes, mode_t mode, const twi_ring_wish *wish,
                              twi_ring_memory *memory, twi_ring_error error)
 {
     if (set_mode(file, mode) != 0) {
@@ -210,7 +247,7 @@ static tw_status map_created(const char *name, int file, size_t bytes, mode_t mo
     if (base == MAP_FAILED) {
         return twi_ring_fail(error, TW_NO_MEMORY, "cannot map ring \"%s\": %s", name, strerror(errno));
     }
-    int huge = populate(base, bytes, want_huge);
+    int huge = populate(base, bytes, wish);
     int cause = allocate(file, bytes);
     if (cause != 0) {
         munmap(base, bytes);
@@ -220,8 +257,8 @@ static tw_status map_created(const char *name, int file, size_t bytes, mode_t mo
     return TW_OK;
 }
 
-tw_status twi_ring_memory_create(const char *name, size_t bytes, uint32_t mode, int want_huge, twi_ring_memory *memory,
-                                 twi_ring_error error)
+tw_status twi_ring_memory_create(const char *name, size_t bytes, uint32_t mode, const twi_ring_wish *wish,
+                                 twi_ring_memory *memory, twi_ring_error error)
 {
     char object[OBJECT_NAME_BYTES];
     object_name(name, object);
@@ -230,7 +267,7 @@ tw_status twi_ring_memory_create(const char *name, size_t bytes, uint32_t mode, 
     if (file < 0) {
         return twi_ring_fail(error, TW_UNAVAILABLE, "cannot create ring \"%s\": %s", name, strerror(errno));
     }
-    tw_status status = map_created(name, file, mapping_bytes(bytes, want_huge), reading, want_huge, memory, error);
+    tw_status status = map_created(name, file, mapping_bytes(bytes, wish->huge_pages), reading, wish, memory, error);
     close(file);
     if (status != TW_OK) {
         shm_unlink(object);

@@ -24,6 +24,12 @@ typedef struct twi_ring_memory {
     int huge;     /* 1: really on huge pages */
 } twi_ring_memory;
 
+/* What the memory should be like, where the system can do it. */
+typedef struct twi_ring_wish {
+    int huge_pages;
+    int node; /* NUMA node; -1: wherever it comes */
+} twi_ring_wish;
+
 typedef struct twi_ring_error {
     char *text;
     size_t cap;
@@ -36,10 +42,11 @@ tw_status twi_ring_fail(twi_ring_error error, tw_status status, const char *form
 tw_status twi_ring_name_check(const char *name, twi_ring_error error);
 
 /* Zeroed read-write memory shared with children. */
-tw_status twi_ring_memory_anonymous(size_t bytes, int want_huge, twi_ring_memory *memory, twi_ring_error error);
+tw_status twi_ring_memory_anonymous(size_t bytes, const twi_ring_wish *wish, twi_ring_memory *memory,
+                                    twi_ring_error error);
 /* Makes the named object; the caller holds the name's lock and has removed an older object. */
-tw_status twi_ring_memory_create(const char *name, size_t bytes, uint32_t mode, int want_huge, twi_ring_memory *memory,
-                                 twi_ring_error error);
+tw_status twi_ring_memory_create(const char *name, size_t bytes, uint32_t mode, const twi_ring_wish *wish,
+                                 twi_ring_memory *memory, twi_ring_error error);
 /* Maps an existing object read-only, whatever is in it; at least bytes_min long. TW_UNAVAILABLE with the
  * reason; TW_AGAIN: shorter than that, so it may be in the making. */
 tw_status twi_ring_memory_attach(const char *name, size_t bytes_min, twi_ring_memory *memory, twi_ring_error error);
@@ -47,6 +54,8 @@ tw_status twi_ring_memory_attach(const char *name, size_t bytes_min, twi_ring_me
 tw_status twi_ring_memory_attach_old(const char *name, size_t bytes, twi_ring_memory *memory, twi_ring_error error);
 void twi_ring_memory_unmap(twi_ring_memory *memory);
 void twi_ring_memory_unlink(const char *name);
+/* The NUMA node that a touched page lies on; -1: the system does not say. */
+int twi_ring_memory_node(const void *page);
 
 /* TW_UNAVAILABLE: a live producer has it. */
 tw_status twi_ring_lock(const char *name, int *lock, twi_ring_error error);

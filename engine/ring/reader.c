@@ -11,9 +11,10 @@
 #include "engine/base/clock.h"
 #include "engine/ring/ring.h"
 
-enum { CREATION_TRIES_MAX = 1000, CREATION_PAUSE_NS = 1000000 };
+enum { CREATION_TRIES_MAX = 1000, CREATION_PAUSE_NS = 1000000, LAST_TRIES_MAX = 1000 };
 
-static tw_ring_reader *reader_new(twi_ring_mapping *mapping, uint64_t slots_offset, uint32_t slot_count)
+/* geometry: the header, or the private copy of it that was checked. */
+static tw_ring_reader *reader_new(twi_ring_mapping *mapping, const twi_ring_header *geometry)
 {
     void *memory = NULL;
     if (posix_memalign(&memory, TWI_CACHE_LINE_BYTES, sizeof(tw_ring_reader)) != 0) {
@@ -22,10 +23,11 @@ static tw_ring_reader *reader_new(twi_ring_mapping *mapping, uint64_t slots_offs
     tw_ring_reader *reader = memory;
     uint8_t *base = mapping->memory.base;
     twi_ring_header *header = (twi_ring_header *)base;
+    uint32_t slot_count = geometry->slot_count;
     *reader = (tw_ring_reader){
         .slots =
             {
-                .slots = (twi_slot *)(base + slots_offset),
+                .slots = (twi_slot *)(base + geometry->slots_offset),
                 .mask = slot_count - 1,
                 .head = &header->head,
                 .lap_margin = slot_count >> TWI_RING_LAP_MARGIN_SHIFT,
@@ -33,7 +35,9 @@ static tw_ring_reader *reader_new(twi_ring_mapping *mapping, uint64_t slots_offs
         .cursor.position = atomic_load_explicit(&header->head, memory_order_acquire),
         .header = header,
         .symbols = (const tw_symbols *)(base + TWI_RING_PAGE_BYTES),
-        .epoch = header->epoch,
+        .last = geometry->last_offset != 0 ? (const twi_slot *)(base + geometry->last_offset) : NULL,
+        .instrument_count_max = geometry->instrument_count_max,
+        .epoch = geometry->epoch,
         .mapping = mapping,
     };
     return reader;
@@ -41,13 +45,22 @@ static tw_ring_reader *reader_new(twi_ring_mapping *mapping, uint64_t slots_offs
 
 tw_status tw_ring_reader_open(tw_ring *ring, tw_ring_reader **reader)
 {
-    twi_ring_header *header = ring->header;
-    *reader = reader_new(ring->mapping, header->slots_offset, header->slot_count);
+    *reader = reader_new(ring->mapping, ring->header);
     if (!*reader) {
         return TW_NO_MEMORY;
     }
     twi_ring_mapping_share(ring->mapping);
     return TW_OK;
+}
+
+static int last_values_are_sound(const twi_ring_header *header)
+{
+    uint64_t count = (uint64_t)header->instrument_count_max * TWI_RING_LAST_KINDS;
+    return header->last_offset == 0 ||
+           (header->instrument_count_max <= TWI_RING_INSTRUMENT_COUNT_MAX &&
+            header->last_offset > TWI_RING_PAGE_BYTES && header->last_offset % TWI_RING_PAGE_BYTES == 0 &&
+            header->last_offset < header->slots_offset &&
+            count * TWI_SLOT_BYTES <= header->slots_offset - header->last_offset);
 }
 
 static int geometry_is_sound(const twi_ring_header *header, size_t mapped_bytes)
@@ -57,7 +70,7 @@ static int geometry_is_sound(const twi_ring_header *header, size_t mapped_bytes)
     return slots >= TWI_RING_SLOT_COUNT_MIN && slots <= TWI_RING_SLOT_COUNT_MAX && (slots & (slots - 1)) == 0 &&
            header->symbols_offset == TWI_RING_PAGE_BYTES && offset > TWI_RING_PAGE_BYTES &&
            offset % TWI_RING_PAGE_BYTES == 0 && offset < mapped_bytes &&
-           slots * TWI_SLOT_BYTES <= mapped_bytes - offset;
+           slots * TWI_SLOT_BYTES <= mapped_bytes - offset && last_values_are_sound(header);
 }
 
 static tw_status header_check(const char *name, const twi_ring_memory *memory, twi_ring_header *copy,
@@ -101,7 +114,7 @@ static tw_status attach_once(const char *name, tw_ring_reader **reader, twi_ring
     }
     mapping->doorbell = twi_doorbell_attach(header.doorbell_id, header.epoch);
     mapping->doorbell_id = header.doorbell_id;
-    *reader = reader_new(mapping, header.slots_offset, header.slot_count);
+    *reader = reader_new(mapping, &header);
     if (!*reader) {
         twi_ring_mapping_release(mapping);
         return twi_ring_fail(error, TW_NO_MEMORY, "no memory for a ring reader");
@@ -162,6 +175,33 @@ const tw_symbols *tw_ring_reader_symbols(const tw_ring_reader *reader)
 uint64_t tw_ring_reader_epoch(const tw_ring_reader *reader)
 {
     return reader->epoch;
+}
+
+tw_status tw_ring_last(const tw_ring_reader *reader, uint32_t instrument, uint8_t kind, tw_event *event,
+                       uint64_t *sequence)
+{
+    uint32_t place = twi_ring_last_place(kind);
+    if (!reader->last) {
+        return TW_NOT_SUPPORTED;
+    }
+    if (place == TWI_RING_LAST_KINDS || instrument >= reader->instrument_count_max) {
+        return TW_BAD_ARGUMENT;
+    }
+    const twi_slot *slot = &reader->last[(uint64_t)instrument * TWI_RING_LAST_KINDS + place];
+    for (int i = 0; i < LAST_TRIES_MAX; i++) {
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+        if (word == 0) {
+            return TW_EMPTY;
+        }
+        /* Which event it is only the word says; an odd one is being written. */
+        uint64_t found;
+        if (word % 2 == 0 && twi_slot_fetch(slot, twi_word_sequence(word), event, &found) == TWI_FETCH_OK) {
+            *sequence = twi_word_sequence(word);
+            return TW_OK;
+        }
+        twi_cpu_relax();
+    }
+    return TW_AGAIN;
 }
 
 static int is_readable(const tw_ring_reader *reader)

@@ -24,7 +24,9 @@ typedef struct twi_ring_mapping {
 
 struct tw_ring {
     twi_slots slots;
-    uint64_t next; /* sequence number that the next commit publishes */
+    uint64_t next;       /* sequence number that the next commit publishes */
+    twi_slot *last;      /* last values; NULL: not kept */
+    uint64_t last_count; /* slots there */
     twi_ring_header *header;
     TWI_ALIGNED(TWI_CACHE_LINE_BYTES) tw_event staging;
 
@@ -40,6 +42,8 @@ struct tw_ring_reader {
     twi_cursor cursor;
     const twi_ring_header *header;
     const tw_symbols *symbols;
+    const twi_slot *last; /* NULL: not kept */
+    uint32_t instrument_count_max;
     uint64_t epoch;
     twi_ring_mapping *mapping;
 };

@@ -29,9 +29,19 @@ static uint64_t to_page(uint64_t bytes)
     return (bytes + TWI_RING_PAGE_BYTES - 1) / TWI_RING_PAGE_BYTES * TWI_RING_PAGE_BYTES;
 }
 
-static uint64_t slots_offset(const tw_ring_options *options)
+static uint64_t last_offset(const tw_ring_options *options)
 {
     return TWI_RING_PAGE_BYTES + to_page(tw_symbols_size(options->instrument_count_max));
+}
+
+static uint64_t last_count(const tw_ring_options *options)
+{
+    return options->last_values ? (uint64_t)options->instrument_count_max * TWI_RING_LAST_KINDS : 0;
+}
+
+static uint64_t slots_offset(const tw_ring_options *options)
+{
+    return last_offset(options) + to_page(last_count(options) * TWI_SLOT_BYTES);
 }
 
 static uint64_t total_bytes(const tw_ring_options *options)
@@ -77,8 +87,9 @@ static tw_status memory_open(tw_ring *ring, const tw_ring_options *options, twi_
 {
     twi_ring_memory *memory = &ring->mapping->memory;
     size_t bytes = (size_t)total_bytes(options);
+    twi_ring_wish wish = {.huge_pages = options->huge_pages, .node = options->numa_bind ? options->numa_node : -1};
     if (!options->name) {
-        return twi_ring_memory_anonymous(bytes, options->huge_pages, memory, error);
+        return twi_ring_memory_anonymous(bytes, &wish, memory, error);
     }
     memcpy(ring->name, options->name, strlen(options->name) + 1);
     tw_status status = twi_ring_lock(ring->name, &ring->lock, error);
@@ -86,7 +97,7 @@ static tw_status memory_open(tw_ring *ring, const tw_ring_options *options, twi_
         status = retire_old(ring->name, error);
     }
     if (status == TW_OK) {
-        status = twi_ring_memory_create(ring->name, bytes, options->mode, options->huge_pages, memory, error);
+        status = twi_ring_memory_create(ring->name, bytes, options->mode, &wish, memory, error);
     }
     return status;
 }
@@ -99,7 +110,9 @@ static void header_init(tw_ring *ring, const tw_ring_options *options, uint64_t 
     header->slot_count = options->slot_count;
     header->total_bytes = total_bytes(options);
     header->symbols_offset = TWI_RING_PAGE_BYTES;
+    header->last_offset = options->last_values ? last_offset(options) : 0;
     header->slots_offset = slots_offset(options);
+    header->instrument_count_max = options->instrument_count_max;
     header->epoch = epoch;
     header->started_ns = now_ns;
     header->producer_pid = (int32_t)getpid();
@@ -118,6 +131,8 @@ static void layout_init(tw_ring *ring, const tw_ring_options *options)
         .mask = options->slot_count - 1,
         .head = &ring->header->head,
     };
+    ring->last = options->last_values ? (twi_slot *)(base + last_offset(options)) : NULL;
+    ring->last_count = last_count(options);
     ring->symbols = tw_symbols_init(base + TWI_RING_PAGE_BYTES, options->instrument_count_max);
     ring->mapping->doorbell =
         twi_doorbell_open(options->name != NULL, options->mode, epoch, &ring->mapping->doorbell_id);
@@ -189,8 +204,21 @@ tw_event *tw_ring_claim(tw_ring *ring)
     return &ring->staging;
 }
 
+/* Before the event itself, see layout.h. */
+static void keep_last(const tw_ring *ring)
+{
+    uint32_t place = twi_ring_last_place(ring->staging.kind);
+    uint64_t index = (uint64_t)ring->staging.instrument * TWI_RING_LAST_KINDS + place;
+    if (place < TWI_RING_LAST_KINDS && index < ring->last_count) {
+        twi_slot_publish(&ring->last[index], ring->next, &ring->staging);
+    }
+}
+
 void tw_ring_commit(tw_ring *ring)
 {
+    if (ring->last) {
+        keep_last(ring);
+    }
     twi_slots_commit(&ring->slots, ring->next, &ring->staging);
     ring->next++;
 }
@@ -233,6 +261,11 @@ void tw_ring_heartbeat(tw_ring *ring, int64_t now_ns)
 int tw_ring_huge_pages(const tw_ring *ring)
 {
     return ring->mapping->memory.huge;
+}
+
+int tw_ring_numa_node(const tw_ring *ring)
+{
+    return twi_ring_memory_node(ring->slots.slots);
 }
 
 void tw_ring_wake(tw_ring *ring)

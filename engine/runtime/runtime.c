@@ -53,6 +53,9 @@ static tw_status open_ring(twi_runtime *runtime, char *error, size_t error_cap)
         .instrument_count_max = (uint32_t)settings->instruments_max,
         .mode = (uint32_t)settings->mode,
         .huge_pages = settings->huge_pages,
+        .last_values = settings->name[0] != '\0', /* for readers that come late */
+        .numa_bind = settings->numa_node >= 0,
+        .numa_node = (uint8_t)settings->numa_node,
     };
     tw_status status = tw_ring_open(&options, &runtime->ring, error, error_cap);
     if (status != TW_OK)
@@ -512,7 +515,8 @@ void twi_runtime_memory(const twi_settings *settings, const twi_runtime_parts *p
     const char *loop = settings->engine.loop;
     size_t per_sock = (twi_loop_memory_bytes(loop, &twice) - twi_loop_memory_bytes(loop, &once)) / socks;
     twi_memory_unit_sizes sizes = {
-        .ring_slot = 64,
+        .ring_slot = TW_RING_SLOT_BYTES,
+        .ring_last = TW_RING_LAST_BYTES,
         .instrument = sizeof(tw_instrument),
         .codec_count = parts->codec_count,
         .index_entry = TWI_ENTRY_WORDS * sizeof(uint64_t),

@@ -25,12 +25,21 @@ extern "C" {
 typedef struct tw_ring tw_ring;               /* producer's side */
 typedef struct tw_ring_reader tw_ring_reader; /* reader's side; one per reading thread */
 
+enum {
+    TW_RING_SLOT_BYTES = 64, /* memory per slot */
+    TW_RING_LAST_BYTES = 192 /* memory per instrument for its last values */
+};
+
 typedef struct tw_ring_options {
     const char *name;              /* NULL: anonymous */
     uint32_t slot_count;           /* power of two, 64 .. 2^24 */
     uint32_t instrument_count_max; /* capacity of the instrument table */
     uint32_t mode;                 /* permission bits of the shared object, e.g. 0640 */
     uint8_t huge_pages;            /* 0 never, 1 if there are any (reported by tw_ring_huge_pages) */
+    uint8_t last_values;           /* 1: the last trade, quote and status of every instrument are kept beside the slots:
+                                      192 bytes per instrument, and one more cache line to write per such event */
+    uint8_t numa_bind; /* 1: the memory is asked for on NUMA node numa_node (Linux; see tw_ring_numa_node) */
+    uint8_t numa_node;
 } tw_ring_options;
 
 /* Creates the ring; replaces a dead producer's object of the same name (its readers see the epoch end). */
@@ -48,6 +57,7 @@ TW_API uint64_t tw_ring_epoch(const tw_ring *ring);           /* differs for eve
 TW_API tw_symbols *tw_ring_symbols(tw_ring *ring);            /* the instrument table; only the producer adds to it */
 TW_API void tw_ring_heartbeat(tw_ring *ring, int64_t now_ns); /* at least once a second, so that readers see it alive */
 TW_API int tw_ring_huge_pages(const tw_ring *ring);           /* 1 if the mapping really is on huge pages */
+TW_API int tw_ring_numa_node(const tw_ring *ring); /* the node that its first slot really lies on; -1: nobody knows */
 /* Wakes readers that sleep in tw_ring_wait(); cheap when none sleeps. Call once per batch. */
 TW_API void tw_ring_wake(tw_ring *ring);
 
@@ -70,6 +80,13 @@ TW_API uint64_t tw_ring_reader_lag(const tw_ring_reader *reader);      /* events
 TW_API const tw_symbols *tw_ring_reader_symbols(const tw_ring_reader *reader);
 /* That of the ring that was opened or attached: another one means that the producer started anew. */
 TW_API uint64_t tw_ring_reader_epoch(const tw_ring_reader *reader);
+/* The last TW_EVENT_TRADE, _QUOTE or _STATUS of an instrument, also if it was published before this reader attached.
+ * *sequence is its number in the ring: from the reader's position on it comes (again) through tw_ring_read(), and
+ * everything before the position is in here. TW_EMPTY: there was none yet; TW_NOT_SUPPORTED: the ring was made without
+ * last_values; TW_BAD_ARGUMENT: another kind, or no such instrument; TW_AGAIN: overwritten again and again while it
+ * was copied, try later. May be called at any time, also by a reader that does not read. */
+TW_API TW_MUST_USE tw_status tw_ring_last(const tw_ring_reader *reader, uint32_t instrument, uint8_t kind,
+                                          tw_event *event, uint64_t *sequence);
 /* Sleeps until there is something to read or timeout_ns passed. TW_OK, TW_TIMEOUT, or TW_CLOSED: the producer ended and
  * everything is read. A killed producer says nothing: see tw_ring_reader_producer_dead(). */
 TW_API TW_MUST_USE tw_status tw_ring_wait(tw_ring_reader *reader, int64_t timeout_ns);
