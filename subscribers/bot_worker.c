@@ -33,7 +33,7 @@ static void latency_record(bot_worker *worker, const tw_message *message)
     const bot_options *options = &worker->run->options;
     int64_t base_ns = options->latency_from_recv ? message->recv_ns : message->publish_ns;
     int64_t first_ns, last_ns;
-    if (base_ns == 0 || message->verdict == TW_SEQUENCE_FIRST) {
+    if (base_ns == 0 || message->verdict == TW_SEQUENCE_FIRST || message->is_state) {
         figures->untimed++; /* a last value that was sent again is as old as it is */
         return;
     }

@@ -66,8 +66,12 @@ static twi_sequence_step sequence_step(tw_client *client, const twi_scan *scan, 
     twi_sequence *sequence = twi_client_sequence(client, topic);
     if (!sequence)
         return (twi_sequence_step){.verdict = TW_SEQUENCE_FIRST};
-    if (TWI_UNLIKELY(scan->kind == TW_EVENT_LOSS))
-        return twi_sequence_loss(sequence, scan->from, scan->to);
+    if (TWI_UNLIKELY(scan->kind == TW_EVENT_LOSS)) {
+        twi_sequence_step step = twi_sequence_loss(sequence, scan->from, scan->to);
+        for (uint32_t i = 0; i < client->sequence_count; i++)
+            twi_sequence_resync(&client->sequences[i]);
+        return step;
+    }
     return twi_sequence_data(sequence, scan->seq, scan->prev_seq, scan->snapshot);
 }
 
@@ -107,6 +111,7 @@ static void message_deliver(tw_client *client, const twi_scan *scan, const tw_re
                           .kind = scan->kind,
                           .verdict = (uint8_t)step.verdict,
                           .snapshot = scan->snapshot,
+                          .is_state = step.is_state,
                           .folded = scan->folded,
                           .seq = scan->seq,
                           .prev_seq = scan->prev_seq ? scan->prev_seq : scan->seq - 1,

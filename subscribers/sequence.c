@@ -4,7 +4,7 @@
 uint64_t twi_sequence_joined(twi_sequence *sequence, uint64_t seq)
 {
     uint64_t missed = 0;
-    if (sequence->phase == TWI_SEQUENCE_RUNNING)
+    if (sequence->phase == TWI_SEQUENCE_RUNNING || sequence->phase == TWI_SEQUENCE_RESUMING)
         return 0; /* a second subscription to a topic that is flowing: the stream itself is checked */
     if (sequence->phase == TWI_SEQUENCE_REJOINING && seq > sequence->last)
         missed = seq - sequence->last;
@@ -14,8 +14,14 @@ uint64_t twi_sequence_joined(twi_sequence *sequence, uint64_t seq)
 
 void twi_sequence_down(twi_sequence *sequence)
 {
-    if (sequence->phase == TWI_SEQUENCE_RUNNING || sequence->phase == TWI_SEQUENCE_JOINING)
+    if (sequence->phase != TWI_SEQUENCE_NEW)
         sequence->phase = TWI_SEQUENCE_REJOINING;
+}
+
+void twi_sequence_resync(twi_sequence *sequence)
+{
+    if (sequence->phase == TWI_SEQUENCE_RUNNING)
+        sequence->phase = TWI_SEQUENCE_RESUMING;
 }
 
 static twi_sequence_step first(twi_sequence *sequence, uint64_t seq, uint64_t missed_while_down)
@@ -42,8 +48,21 @@ static twi_sequence_step joining(twi_sequence *sequence, uint64_t seq, uint64_t 
 {
     uint64_t last = sequence->last;
     sequence->phase = TWI_SEQUENCE_RUNNING;
-    if (seq == last || follows == last || (snapshot && seq > last))
+    if (seq == last) {
+        twi_sequence_step step = first(sequence, seq, 0);
+        step.is_state = true;
+        return step;
+    }
+    if (follows == last || (snapshot && seq > last))
         return first(sequence, seq, 0);
+    return running(sequence, seq, follows, snapshot);
+}
+
+static twi_sequence_step resuming(twi_sequence *sequence, uint64_t seq, uint64_t follows, bool snapshot)
+{
+    sequence->phase = TWI_SEQUENCE_RUNNING;
+    if (seq == sequence->last)
+        return (twi_sequence_step){.verdict = TW_SEQUENCE_SNAPSHOT, .is_state = true};
     return running(sequence, seq, follows, snapshot);
 }
 
@@ -56,13 +75,18 @@ static twi_sequence_step rejoining(twi_sequence *sequence, uint64_t seq, uint64_
 twi_sequence_step twi_sequence_data(twi_sequence *sequence, uint64_t seq, uint64_t prev_seq, bool snapshot)
 {
     uint64_t follows = prev_seq ? prev_seq : seq - 1;
-    if (seq == 0 || follows >= seq) /* numbers begin at 1, and nothing follows itself */
+    bool may_be_zero = sequence->phase == TWI_SEQUENCE_JOINING || sequence->phase == TWI_SEQUENCE_RESUMING;
+    if (seq == 0 && !(may_be_zero && sequence->last == 0))
+        return (twi_sequence_step){.verdict = TW_SEQUENCE_DUPLICATE};
+    if (seq != 0 && follows >= seq) /* numbers of news begin at 1, and nothing follows itself */
         return (twi_sequence_step){.verdict = TW_SEQUENCE_DUPLICATE};
     switch (sequence->phase) {
     case TWI_SEQUENCE_RUNNING:
         return running(sequence, seq, follows, snapshot);
     case TWI_SEQUENCE_JOINING:
         return joining(sequence, seq, follows, snapshot);
+    case TWI_SEQUENCE_RESUMING:
+        return resuming(sequence, seq, follows, snapshot);
     case TWI_SEQUENCE_REJOINING:
         return rejoining(sequence, seq, follows);
     default:

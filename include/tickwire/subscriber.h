@@ -82,11 +82,11 @@ typedef struct tw_message {
     const tw_record *record; /* NULL with TW_CLIENT_DECODE_SCAN */
     const uint8_t *bytes;    /* the WebSocket payload */
     uint32_t bytes_len;
-    uint32_t topic;   /* index for tw_client_pool_topic() */
-    uint8_t kind;     /* tw_event_kind: TRADE QUOTE LEVEL STATUS CANDLE LOSS; LEVEL also for an empty snapshot */
-    uint8_t verdict;  /* tw_sequence_verdict */
-    uint8_t snapshot; /* 1: a book message that replaces the book */
-    uint8_t reserved;
+    uint32_t topic;     /* index for tw_client_pool_topic() */
+    uint8_t kind;       /* tw_event_kind: TRADE QUOTE LEVEL STATUS CANDLE LOSS; LEVEL also for an empty snapshot */
+    uint8_t verdict;    /* tw_sequence_verdict */
+    uint8_t snapshot;   /* 1: a book message that replaces the book */
+    uint8_t is_state;   /* 1: no news, but what the topic stood at when it was subscribed (or resumed after a loss) */
     uint32_t folded;    /* messages folded into this one by conflation */
     uint64_t seq;       /* LOSS: the last of the range */
     uint64_t prev_seq;  /* the one that it says it follows; seq - 1 unless the message named another */

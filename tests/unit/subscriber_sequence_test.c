@@ -57,6 +57,40 @@ static void impossible_numbers_change_nothing(void **state)
     expect(twi_sequence_data(&s, 11, 0, false), TW_SEQUENCE_NEXT, 0);
 }
 
+static void a_topic_without_news_stands_at_zero(void **state)
+{
+    (void)state;
+    twi_sequence s = {0};
+    twi_sequence_joined(&s, 0);
+    twi_sequence_step step = twi_sequence_data(&s, 0, 0, false); /* the status of an instrument that never changed */
+    expect(step, TW_SEQUENCE_FIRST, 0);
+    assert_true(step.is_state);
+    expect(twi_sequence_data(&s, 0, 0, false), TW_SEQUENCE_DUPLICATE, 0);
+    step = twi_sequence_data(&s, 1, 0, false);
+    expect(step, TW_SEQUENCE_NEXT, 0);
+    assert_false(step.is_state);
+}
+
+static void after_a_loss_the_state_of_every_topic_comes_again(void **state)
+{
+    (void)state;
+    twi_sequence quote = {0}, trade = {0};
+    twi_sequence_joined(&quote, 7);
+    twi_sequence_joined(&trade, 100);
+    expect(twi_sequence_data(&quote, 8, 0, false), TW_SEQUENCE_FIRST, 0);
+    expect(twi_sequence_data(&trade, 101, 0, false), TW_SEQUENCE_FIRST, 0);
+    expect(twi_sequence_loss(&trade, 102, 110), TW_SEQUENCE_LOSS, 0);
+    twi_sequence_resync(&trade);
+    twi_sequence_resync(&quote);
+    twi_sequence_step step = twi_sequence_data(&quote, 8, 0, false); /* nothing of it was lost, and it is said again */
+    expect(step, TW_SEQUENCE_SNAPSHOT, 0);
+    assert_true(step.is_state);
+    expect(twi_sequence_data(&quote, 8, 0, false), TW_SEQUENCE_DUPLICATE, 0);
+    expect(twi_sequence_data(&quote, 10, 0, false), TW_SEQUENCE_GAP, 1);
+    expect(twi_sequence_data(&trade, 111, 0, false), TW_SEQUENCE_NEXT, 0);
+    expect(twi_sequence_data(&trade, 113, 0, false), TW_SEQUENCE_GAP, 1);
+}
+
 static void snapshot_with_s_is_followed_by_s_plus_one(void **state)
 {
     (void)state;
@@ -166,6 +200,8 @@ int main(void)
         cmocka_unit_test(or_names_the_last_one_delivered),
         cmocka_unit_test(holes_and_repetitions_are_seen),
         cmocka_unit_test(impossible_numbers_change_nothing),
+        cmocka_unit_test(a_topic_without_news_stands_at_zero),
+        cmocka_unit_test(after_a_loss_the_state_of_every_topic_comes_again),
         cmocka_unit_test(snapshot_with_s_is_followed_by_s_plus_one),
         cmocka_unit_test(the_answer_sets_where_the_stream_begins),
         cmocka_unit_test(an_answer_does_not_disturb_a_flowing_topic),

@@ -62,7 +62,7 @@ static void on_gap(void *owner, uint64_t count)
 
 /* What the engine could not deliver of one topic. As a STATUS it stays with its instrument; a book that is concerned
  * begins again with a snapshot. */
-static void keep_loss(recorder *it, const twi_stream_message *message)
+static void keep_loss(recorder *it, const tw_stream_message *message)
 {
     const tw_event *loss = message->events;
     bool is_book = loss->u.loss.channel == TW_CHANNEL_BOOK;
@@ -83,7 +83,7 @@ static void keep_loss(recorder *it, const twi_stream_message *message)
     keep(it, twi_capture_events(it->writer, message->symbols, &status, 1));
 }
 
-static void on_message(void *owner, const twi_stream_message *message)
+static void on_message(void *owner, const tw_stream_message *message)
 {
     recorder *it = owner;
     if (message->events->kind == TW_EVENT_LOSS) {
@@ -217,7 +217,7 @@ static int run(const twi_verb *verb, int argc, char **argv)
                                    .created_ns = twi_realtime_ns(),
                                    .source = from         ? from
                                              : stream.shm ? stream.shm
-                                                          : stream.url};
+                                                          : stream.stream.from};
     if (!parse_compression(compression, &capture.compression))
         return twi_cli_usage(verb, "--compression %s: none, zlib or zstd", compression);
     char error[TWI_CLI_ERROR_MAX];
@@ -226,8 +226,11 @@ static int run(const twi_verb *verb, int argc, char **argv)
     it.flush_ns = twi_monotonic_ns() + NS_PER_SECOND;
     if (duration_ns != 0)
         it.end_ns = twi_monotonic_ns() + duration_ns;
-    const twi_stream_calls calls = {on_message, on_gap, on_note, on_idle};
-    int code = from ? convert(verb, &it, from) : twi_stream_run(verb, &stream, &calls, &it);
+    stream.stream.on_message = on_message;
+    stream.stream.on_gap = on_gap;
+    stream.stream.on_note = on_note;
+    stream.stream.owner = &it;
+    int code = from ? convert(verb, &it, from) : twi_stream_run(verb, &stream, on_idle);
     return finish(verb, &it, path, code);
 }
 

@@ -16,7 +16,7 @@ typedef struct sub {
     size_t json_cap;
 } sub;
 
-static void print_json(sub *it, const twi_stream_message *message)
+static void print_json(sub *it, const tw_stream_message *message)
 {
     if (it->is_raw && message->bytes) {
         fwrite(message->bytes, 1, message->bytes_len, stdout);
@@ -34,7 +34,7 @@ static void print_json(sub *it, const twi_stream_message *message)
     putchar('\n');
 }
 
-static void on_message(void *owner, const twi_stream_message *message)
+static void on_message(void *owner, const tw_stream_message *message)
 {
     sub *it = owner;
     if (it->count_max != 0 && it->count >= it->count_max)
@@ -80,12 +80,15 @@ static int run(const twi_verb *verb, int argc, char **argv)
         return TWI_EXIT_USAGE;
     if (it.is_json && !stream.shm) {
         it.is_raw = true;
-        stream.codec = "json"; /* then the lines are what the engine sent */
+        stream.stream.codec = "json"; /* then the lines are what the engine sent */
     }
     if (duration_ns != 0)
         it.end_ns = twi_monotonic_ns() + duration_ns;
-    const twi_stream_calls calls = {on_message, on_gap, on_note, on_idle};
-    return twi_stream_run(verb, &stream, &calls, &it);
+    stream.stream.on_message = on_message;
+    stream.stream.on_gap = on_gap;
+    stream.stream.on_note = on_note;
+    stream.stream.owner = &it;
+    return twi_stream_run(verb, &stream, on_idle);
 }
 
 static const char help[] = "usage: tw sub [options]\n"
