@@ -15,6 +15,7 @@
 
 #include "engine/stats/histogram.h"
 #include "subscribers/last_receiver.h"
+#include "tickwire/stream.h"
 #include "tickwire/subscriber.h"
 
 enum {
@@ -27,6 +28,7 @@ enum {
 
 typedef struct bot_options {
     const char *url, *codec, *token, *loop;
+    const char *shm; /* name of a ring: instead of url */
     tw_subscription subscription;
     uint32_t connection_count, thread_count;
     uint32_t connect_rate; /* per second, 0: no limit */
@@ -80,6 +82,8 @@ typedef struct bot_worker {
     bot_run *run;
     tw_client_pool *pool;
     tw_client **clients;
+    tw_stream **streams; /* with --shm: instead of pool and clients */
+    bool shm_has_news;
     uint32_t client_count;
     uint32_t slow_count; /* the first ones of this worker */
     int core;            /* -1: not pinned */
@@ -113,6 +117,12 @@ bool bot_worker_open(bot_worker *worker, bot_run *run, uint32_t first, uint32_t 
 void *bot_worker_main(void *worker);
 void bot_worker_figures(bot_worker *worker, bot_figures *figures); /* any thread */
 void bot_worker_close(bot_worker *worker);
+
+/* bot_shm.c: what the worker's thread does with --shm. */
+bool bot_shm_open(bot_worker *worker);
+void bot_shm_poll(bot_worker *worker, int64_t timeout_ns);
+void bot_shm_figures(bot_worker *worker);
+void bot_shm_close(bot_worker *worker);
 
 /* Everything that the report shows, over all workers. */
 typedef struct bot_report {

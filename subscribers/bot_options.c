@@ -9,7 +9,7 @@
 
 #define NS_PER_S 1000000000LL
 
-enum { EXIT_USAGE = 2, RECV_BUFFER_BYTES_DEFAULT = 32768, RECV_BUFFER_BYTES_MAX = 1 << 20 };
+enum { EXIT_USAGE = 2, RECV_BUFFER_BYTES_DEFAULT = 32768, RECV_BUFFER_BYTES_MAX = 1 << 20, SHM_URL_MAX = 128 };
 
 static const char help[] =
     "usage: bot [options]\n"
@@ -17,7 +17,8 @@ static const char help[] =
     "\n"
     "where and what\n"
     "  --url URL             ws://HOST:PORT/PATH or unix:/SOCKET[:/PATH]   [ws://127.0.0.1:9001/v1/stream]\n"
-    "  -n, --connections N   connections                                   [1]\n"
+    "  --shm NAME            instead: the engine's ring in shared memory (ring.name), same host\n"
+    "  -n, --connections N   connections, or readers of the ring           [1]\n"
     "  --codec C             json or flatbuffers                           [json]\n"
     "  --channels LIST       trade,quote,book,candle.1m,status             [trade,quote]\n"
     "  --symbols LIST        e.g. 'sim:*' or binance:BTC/USDT              [sim:*]\n"
@@ -69,6 +70,7 @@ static const char help[] =
     "  bot -n 100 --last-receiver --cores 1 --spin      fan-out latency, busy-polling on core 1\n"
     "  bot -n 10 --channels book --policy conflate --interval 50ms --decode full\n"
     "  bot -n 2 --slow 1 --stall-after 2s --allow-loss  the first stops reading; how does the other fare?\n"
+    "  bot --shm tickwire --spin --symbols '*:*'        what a program on this host gets without a socket\n"
     "  bot -n 10000 --idle --connect-rate 2000 --duration 30s\n"
     "\n"
     "exit code: 0 all is well; 1 errors, gaps, duplicates, losses, failed connections or no data; 2 usage.\n"
@@ -76,6 +78,7 @@ static const char help[] =
 
 enum {
     OPT_URL = 256,
+    OPT_SHM,
     OPT_CODEC,
     OPT_CHANNELS,
     OPT_SYMBOLS,
@@ -114,6 +117,7 @@ enum {
 };
 
 static const struct option long_options[] = {{"url", required_argument, NULL, OPT_URL},
+                                             {"shm", required_argument, NULL, OPT_SHM},
                                              {"connections", required_argument, NULL, 'n'},
                                              {"codec", required_argument, NULL, OPT_CODEC},
                                              {"channels", required_argument, NULL, OPT_CHANNELS},
@@ -291,6 +295,9 @@ static void text_set(bot_options *o, int key, const char *value)
     case OPT_URL:
         o->url = value;
         break;
+    case OPT_SHM:
+        o->shm = value;
+        break;
     case OPT_CHANNELS:
         o->subscription.channels = value;
         break;
@@ -375,6 +382,12 @@ static const char *combination_wrong(bot_options *o)
         return "--dump writes lines of JSON: not with --codec flatbuffers";
     if (o->buckets && !o->json)
         return "--buckets belongs to --json";
+    if (o->shm && (o->subscription.policy || o->subscription.interval_ns || o->subscription.depth || o->token))
+        return "--shm reads everything as it is: no --policy, --interval, --depth or --token";
+    if (o->shm && (o->raw || o->idle || o->by_url || o->last_receiver || o->dump || o->slow_count > 0 ||
+                   o->stall_after_ns >= 0 || o->read_delay_ns > 0))
+        return "--raw, --idle, --by-url, --last-receiver, --dump and slow connections belong to sockets: not with "
+               "--shm";
     if (o->slow_count > o->connection_count)
         return "more --slow connections than connections";
     if (o->slow_count == 0 && (o->stall_after_ns >= 0 || o->read_delay_ns > 0))
@@ -411,6 +424,13 @@ int bot_options_parse(bot_options *o, int argc, char **argv)
             flag_set(o, key);
         else if (!value_take(o, key, optarg))
             return EXIT_USAGE + 1;
+    }
+    if (o->shm) {
+        static char url[SHM_URL_MAX];
+        snprintf(url, sizeof url, "shm:%s", o->shm);
+        o->url = url;
+        o->codec = "ring";
+        o->latency_from_recv = true;
     }
     const char *combination = optind < argc ? "unexpected argument" : combination_wrong(o);
     if (!combination)

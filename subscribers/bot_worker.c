@@ -210,6 +210,10 @@ static int64_t sleep_ns(const bot_worker *worker, int64_t now_ns)
 static void figures_take(bot_worker *worker)
 {
     bot_figures *figures = &worker->figures;
+    if (worker->run->options.shm) {
+        bot_shm_figures(worker);
+        return;
+    }
     tw_client_pool_stats(worker->pool, &figures->stats);
     figures->ready_count = tw_client_pool_count(worker->pool, TW_CLIENT_READY);
     if (worker->run->options.raw || worker->run->options.idle)
@@ -252,6 +256,8 @@ static void errors_take(bot_worker *worker)
 {
     uint64_t count;
     const char *name;
+    if (!worker->pool)
+        return;
     while (worker->error_count < BOT_ERRORS_MAX &&
            (name = tw_client_pool_error(worker->pool, worker->error_count, &count)) != NULL) {
         bot_error *error = &worker->errors[worker->error_count++];
@@ -264,6 +270,8 @@ static void errors_take(bot_worker *worker)
 static void clients_close(bot_worker *worker)
 {
     int64_t deadline_ns = twi_monotonic_ns() + CLOSE_TIMEOUT_NS;
+    if (!worker->pool)
+        return;
     for (uint32_t i = 0; i < worker->client_count; i++) {
         tw_client_resume(worker->clients[i]);
         tw_client_close(worker->clients[i]);
@@ -300,7 +308,10 @@ static void run(bot_worker *worker)
             figures_publish(worker);
             publish_ns = now_ns + PUBLISH_INTERVAL_NS;
         }
-        tw_client_pool_poll(worker->pool, sleep_ns(worker, now_ns));
+        if (worker->run->options.shm)
+            bot_shm_poll(worker, sleep_ns(worker, now_ns));
+        else
+            tw_client_pool_poll(worker->pool, sleep_ns(worker, now_ns));
     }
 }
 
@@ -308,7 +319,7 @@ void *bot_worker_main(void *argument)
 {
     bot_worker *worker = argument;
     pin(worker->core);
-    if (pool_open(worker)) {
+    if (worker->run->options.shm ? bot_shm_open(worker) : pool_open(worker)) {
         run(worker);
         figures_publish(worker); /* what closing does is not part of it */
         errors_take(worker);
@@ -316,7 +327,9 @@ void *bot_worker_main(void *argument)
     } else {
         atomic_store(&worker->failed, true);
     }
-    tw_client_pool_close(worker->pool);
+    bot_shm_close(worker);
+    if (worker->pool)
+        tw_client_pool_close(worker->pool);
     worker->pool = NULL;
     return NULL;
 }
