@@ -360,7 +360,7 @@ tw_status twi_stream_shm_open(const tw_stream_options *options, tw_stream **stre
     static const twi_stream_ops ops = {shm_poll, shm_wake, shm_close};
     uint32_t channels = 0;
     if (!parse_channels(options->channels, &channels)) {
-        snprintf(error, error_cap, "channels '%s': trade, quote, book, status", options->channels);
+        snprintf(error, error_cap, "channels %s: trade, quote, book, status", options->channels);
         return TW_BAD_ARGUMENT;
     }
     if (channels & 1u << TW_CHANNEL_CANDLE) {
