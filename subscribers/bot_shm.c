@@ -49,7 +49,7 @@ bool bot_shm_open(bot_worker *worker)
 {
     const bot_options *options = &worker->run->options;
     tw_stream_options stream;
-    tw_stream_options_init(&stream);
+    tw_stream_options_init(&stream, sizeof stream);
     stream.from = options->url;
     stream.channels = options->subscription.channels;
     stream.symbols = options->subscription.symbols;

@@ -8,7 +8,7 @@ set -euo pipefail
 
 run_debian=(gcc g++ cmake ninja-build pkg-config libc6-dev libssl-dev libcurl4-openssl-dev zlib1g-dev libtomlplusplus-dev libjansson-dev
     liburing-dev libjemalloc-dev libcmocka-dev libzstd-dev)
-test_debian=(git python3 python3-pip clang libclang-rt-14-dev clang-format libflatbuffers-dev flatbuffers-compiler)
+test_debian=(git python3 python3-pip python3-numpy clang libclang-rt-14-dev clang-format libflatbuffers-dev flatbuffers-compiler)
 bench_debian=(gnuplot-nox wrk python3 python3-venv nodejs npm libsimdjson-dev libck-dev)
 
 run_brew=(cmake ninja pkg-config openssl@3 curl zlib tomlplusplus jansson jemalloc cmocka zstd)

@@ -15,7 +15,7 @@
  * Times:     int64 nanoseconds, Unix time.
  *
  *     tw_stream_options options;
- *     tw_stream_options_init(&options);
+ *     tw_stream_options_init(&options, sizeof options);
  *     options.from = "shm:tickwire";
  *     options.channels = "quote";
  *     options.on_message = trade_on_it;
@@ -77,8 +77,9 @@ typedef struct tw_stream_options {
     void *owner;
 } tw_stream_options;
 
-/* The defaults: everything of the engine at the usual address; on_message is still to be set. */
-TW_API void tw_stream_options_init(tw_stream_options *options);
+/* The defaults: everything of the engine at the usual address; on_message is still to be set. size: sizeof of the
+ * struct as your program was compiled with it, so that an older program and a newer library agree. */
+TW_API void tw_stream_options_init(tw_stream_options *options, size_t size);
 
 /* Checks the options and takes memory; the first polls connect. TW_BAD_ARGUMENT: an option, the text says which;
  * TW_NOT_SUPPORTED: a codec, wss, candles over shared memory; TW_UNAVAILABLE: no loop, a host name without address. */

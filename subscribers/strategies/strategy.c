@@ -219,7 +219,7 @@ int strategy_main(int argc, char **argv, const strategy *it)
 {
     session self = {.it = it, .interval_s = 1, .connect_s = 10};
     char error[ERROR_BYTES] = "";
-    tw_stream_options_init(&self.stream);
+    tw_stream_options_init(&self.stream, sizeof self.stream);
     self.stream.channels = it->channels;
     self.stream.on_message = on_message;
     self.stream.on_gap = on_gap;

@@ -92,7 +92,7 @@ static tw_stream *open_stream(seen *owner, const char *channels, const char *sym
     char from[64], error[ERROR_BYTES];
     snprintf(from, sizeof from, "shm:%s", ring_name);
     tw_stream_options options;
-    tw_stream_options_init(&options);
+    tw_stream_options_init(&options, sizeof options);
     options.from = from;
     options.channels = channels;
     options.symbols = symbols;
@@ -233,7 +233,7 @@ static void test_wrong_options_name_the_reason(void **state)
         char error[ERROR_BYTES] = "";
         tw_stream *stream;
         tw_stream_options options;
-        tw_stream_options_init(&options);
+        tw_stream_options_init(&options, sizeof options);
         options.from = cases[i].from;
         options.channels = cases[i].channels;
         options.on_message = on_message;

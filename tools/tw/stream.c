@@ -11,7 +11,7 @@ enum { POLL_NS = 50000000 };
 void twi_stream_option_list(twi_stream_options *options, twi_option *list)
 {
     *options = (twi_stream_options){.wait_ns = DEFAULT_WAIT_NS};
-    tw_stream_options_init(&options->stream);
+    tw_stream_options_init(&options->stream, sizeof(options->stream));
     const twi_option own[TWI_STREAM_OPTION_COUNT] = {
         {.name = "url", .text = &options->stream.from},          {.name = "shm", .text = &options->shm},
         {.name = "channels", .text = &options->stream.channels}, {.name = "symbols", .text = &options->stream.symbols},
