@@ -14,7 +14,7 @@
 #include "subscribers/stream.h"
 #include "tickwire/ring.h"
 
-enum { BATCH_EVENTS = 1024, VERDICT_WANTED = 1, VERDICT_UNWANTED = 2, LOOKS_PER_CLOCK = 256 };
+enum { BATCH_EVENTS = 1024, VERDICT_WANTED = 1, VERDICT_UNWANTED = 2, VERDICT_BEGUN = 3, LOOKS_PER_CLOCK = 256 };
 #define RETRY_NS             INT64_C(100000000)
 #define WAIT_NS              INT64_C(50000000)
 #define HEARTBEAT_TIMEOUT_NS INT64_C(5000000000)
@@ -113,6 +113,16 @@ static uint32_t channel_bit(uint8_t kind)
     }
 }
 
+static bool is_book(const tw_event *event)
+{
+    return event->kind == TW_EVENT_LEVEL || event->kind == TW_EVENT_BOOK_CLEAR;
+}
+
+static bool is_repeated(const tw_event *event)
+{
+    return is_book(event) && (event->flags & TW_FLAG_REFRESH);
+}
+
 static bool is_wanted(shm_stream *self, const tw_event *event)
 {
     if (!(self->channels & channel_bit(event->kind)))
@@ -133,7 +143,16 @@ static bool is_wanted(shm_stream *self, const tw_event *event)
             return false;
         *verdict = is_symbol_wanted(self->stream.options.symbols, instrument) ? VERDICT_WANTED : VERDICT_UNWANTED;
     }
-    return *verdict == VERDICT_WANTED;
+    /* A book that is put on the ring again is for those who came late; who has it does not see it twice. */
+    return *verdict == VERDICT_WANTED || (*verdict == VERDICT_BEGUN && !is_repeated(event));
+}
+
+/* Events were lost: the books wait for their next snapshot again. */
+static void forget_books(shm_stream *self)
+{
+    for (uint32_t i = 0; i < self->verdict_cap; i++)
+        if (self->verdicts[i] == VERDICT_BEGUN)
+            self->verdicts[i] = VERDICT_WANTED;
 }
 
 /* ---- messages ---- */
@@ -152,7 +171,7 @@ static bool append(shm_stream *self, const tw_event *event)
     return true;
 }
 
-static void hand_over(const shm_stream *self, const tw_event *events, uint32_t count, uint64_t seq, bool is_state,
+static void hand_over(shm_stream *self, const tw_event *events, uint32_t count, uint64_t seq, bool is_state,
                       int64_t arrival_ns)
 {
     const tw_stream_message message = {.symbols = tw_ring_reader_symbols(self->reader),
@@ -162,6 +181,8 @@ static void hand_over(const shm_stream *self, const tw_event *events, uint32_t c
                                        .seq = seq,
                                        .arrival_ns = arrival_ns};
     self->stream.options.on_message(self->stream.options.owner, &message);
+    if (is_book(events) && (events->flags & TW_FLAG_SNAPSHOT))
+        self->verdicts[events->instrument] = VERDICT_BEGUN;
 }
 
 static void take_event(shm_stream *self, const tw_event *event, uint64_t seq, int64_t arrival_ns)
@@ -174,7 +195,7 @@ static void take_event(shm_stream *self, const tw_event *event, uint64_t seq, in
     if (!is_wanted(self, event))
         return;
     if (begins && ends) {
-        hand_over(self, event, 1, seq, false, arrival_ns);
+        hand_over(self, event, 1, seq, is_repeated(event), arrival_ns);
         return;
     }
     if (!append(self, event)) {
@@ -183,7 +204,7 @@ static void take_event(shm_stream *self, const tw_event *event, uint64_t seq, in
         return;
     }
     if (ends) {
-        hand_over(self, self->group, self->group_len, seq, false, arrival_ns);
+        hand_over(self, self->group, self->group_len, seq, is_repeated(self->group), arrival_ns);
         self->group_len = 0;
     }
 }
@@ -195,6 +216,7 @@ static size_t read_batch(shm_stream *self)
     size_t count = tw_ring_read(self->reader, self->batch, BATCH_EVENTS, &lost);
     if (TWI_UNLIKELY(lost != 0)) {
         self->group_len = 0;
+        forget_books(self);
         twi_stream_gap(&self->stream, lost);
     }
     if (count == 0)

@@ -105,6 +105,10 @@ static const twi_config_key ring_keys[] = {
             "wherever the kernel puts it."),
     KEY("mode", TWI_CONFIG_MODE, ring, mode, .initial = "0640", .min = 0, .max = 0777,
         .reason = "Who may read a named ring: user and group by default. Readers map it read-only."),
+    KEY("refresh", TWI_CONFIG_DURATION, ring, refresh_ns, .initial = "10s", .min = 0, .max = HOUR,
+        .reason = "Every book is put on the ring again as a whole once in this time, one after the other, for readers "
+                  "that come late or were overtaken; subscribers see nothing of it. Not done if nobody can need it: "
+                  "one thread and no ring.name. 0s: never."),
 };
 
 static const twi_config_key wire_log_keys[] = {

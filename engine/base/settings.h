@@ -59,6 +59,7 @@ typedef struct twi_settings_ring {
     bool huge_pages;
     int64_t numa_node; /* -1: wherever it comes */
     int64_t mode;
+    int64_t refresh_ns; /* 0: never */
 } twi_settings_ring;
 
 /* The framed bytes, one log per codec. */
@@ -178,6 +179,10 @@ typedef struct twi_settings_command {
 TW_MUST_USE tw_status twi_settings_load(int argc, char **argv, char *const *environment, twi_settings_command *command,
                                         char *errors, size_t errors_cap);
 void twi_settings_close(twi_settings_command *command);
+
+/* Are books repeated on the ring? Readers in other processes come when they like, and a publisher in a thread of its
+ * own can be overtaken; otherwise nobody needs it. */
+bool twi_settings_refreshes(const twi_settings *settings);
 
 /* The text of --help. Static. */
 const char *twi_settings_help(void);

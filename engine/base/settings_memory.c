@@ -14,6 +14,11 @@ void twi_memory_add(twi_memory_report *report, const char *name, uint64_t count,
     report->total_bytes += holder->bytes;
 }
 
+bool twi_settings_refreshes(const twi_settings *settings)
+{
+    return settings->ring.refresh_ns > 0 && (settings->ring.name[0] != '\0' || settings->engine.threads != 1);
+}
+
 void twi_settings_memory(const twi_settings *settings, const twi_memory_unit_sizes *sizes, twi_memory_report *report)
 {
     uint64_t instruments = (uint64_t)settings->ring.instruments_max;
@@ -28,6 +33,9 @@ void twi_settings_memory(const twi_settings *settings, const twi_memory_unit_siz
                    sizes->index_entry);
     twi_memory_add(report, "topics", instruments, sizes->topic);
     twi_memory_add(report, "books", 2 * instruments * (uint64_t)settings->book.depth_max, sizes->book_level);
+    if (twi_settings_refreshes(settings))
+        twi_memory_add(report, "books to repeat", 2 * instruments * (uint64_t)settings->book.depth_max,
+                       sizes->book_level);
     twi_memory_add(report, "candles", instruments, sizes->candle_series);
     twi_memory_add(report, "last trades", instruments * (uint64_t)settings->http.trade_history, sizes->trade);
     twi_memory_add(report, "HTTP answers", shards, sizes->http_shard);

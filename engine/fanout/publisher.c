@@ -219,8 +219,19 @@ static void publish_status(twi_publisher *publisher, uint32_t instrument, tw_boo
     publish(publisher, twi_topic(instrument, TWI_SLOT_STATUS), &event, 1, publish_ns);
 }
 
+/* A book that is repeated for readers that came late: we need it if we were overtaken. */
+static int has_book(const twi_publisher *publisher, const tw_event *event)
+{
+    const twi_market_instrument *state = &publisher->market.instruments[event->instrument];
+    return state->book_begun && state->book_state == TW_STATE_OK;
+}
+
 static void on_level(twi_publisher *publisher, const tw_event *event, int64_t publish_ns)
 {
+    if (TWI_UNLIKELY(event->flags & TW_FLAG_REFRESH) && (event->flags & TW_FLAG_FIRST) && has_book(publisher, event)) {
+        publisher->group_open = 0;
+        return;
+    }
     if (event->flags & TW_FLAG_FIRST) {
         publisher->group_open = 1;
         publisher->group_overflow = 0;
@@ -248,6 +259,8 @@ static void on_level(twi_publisher *publisher, const tw_event *event, int64_t pu
         publish_status(publisher, event->instrument, TW_STATE_GAP, TW_REASON_DEPTH_LIMIT, publish_ns);
     } else if (publisher->group_overflow || (event->flags & TW_FLAG_SNAPSHOT)) {
         publish_book_snapshot(publisher, event->instrument, publish_ns); /* cut to the configured depth */
+        if (event->flags & TW_FLAG_REFRESH)
+            publish_status(publisher, event->instrument, TW_STATE_OK, TW_REASON_RESYNC, publish_ns);
     } else if (state->book_state == TW_STATE_OK) {
         publish(publisher, twi_topic(event->instrument, TWI_SLOT_BOOK), publisher->group, publisher->group_count,
                 publish_ns);
@@ -303,6 +316,12 @@ static void on_lapped(twi_publisher *publisher, uint64_t lost, int64_t publish_n
     }
 }
 
+/* It has the time of the book's last change, which was received long ago. */
+static int is_refresh(const tw_event *event)
+{
+    return (event->kind == TW_EVENT_LEVEL || event->kind == TW_EVENT_BOOK_CLEAR) && (event->flags & TW_FLAG_REFRESH);
+}
+
 static uint32_t read_ring(twi_publisher *publisher)
 {
     uint64_t lost = 0;
@@ -315,7 +334,8 @@ static uint32_t read_ring(twi_publisher *publisher)
         on_lapped(publisher, lost, now_ns);
     for (size_t i = 0; i < count; i++) {
         on_event(publisher, &publisher->batch[i], now_ns);
-        twi_histogram_record(publisher->config.published_latency, now_ns - publisher->batch[i].recv_ns);
+        if (TWI_LIKELY(!is_refresh(&publisher->batch[i])))
+            twi_histogram_record(publisher->config.published_latency, now_ns - publisher->batch[i].recv_ns);
     }
     flush_candles(publisher);
     twi_counter_add(publisher->config.counters, TWI_COUNTER_RING_EVENTS, count);

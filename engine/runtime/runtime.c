@@ -68,6 +68,25 @@ static tw_status open_ring(twi_runtime *runtime, char *error, size_t error_cap)
     return status;
 }
 
+static tw_status open_refresh(twi_runtime *runtime)
+{
+    enum { RING_SHARE = 4 }; /* of the ring that one snapshot may take */
+    const twi_settings *settings = runtime->settings;
+    if (!twi_settings_refreshes(settings))
+        return TW_OK;
+    runtime->refresh = calloc(1, sizeof *runtime->refresh);
+    if (runtime->refresh == NULL)
+        return TW_NO_MEMORY;
+    twi_refresh_config config = {
+        .symbols = tw_ring_symbols(runtime->ring),
+        .instrument_count_max = (uint32_t)settings->ring.instruments_max,
+        .depth_max = (uint32_t)settings->book.depth_max,
+        .event_max = (uint32_t)settings->ring.slots / RING_SHARE,
+        .interval_ns = settings->ring.refresh_ns,
+    };
+    return twi_refresh_open(runtime->refresh, &config);
+}
+
 static void add_feed(twi_runtime *runtime, tw_source source, const char *name, const twi_settings_feed *settings)
 {
     twi_feed_seat *feed = &runtime->feeds[runtime->feed_count++];
@@ -81,12 +100,15 @@ static void add_feed(twi_runtime *runtime, tw_source source, const char *name, c
 
 static tw_event *claim_for_venue(void *owner)
 {
-    return tw_sink_claim(&((twi_feed_seat *)owner)->runtime->ring_sink);
+    twi_runtime *runtime = ((twi_feed_seat *)owner)->runtime;
+    return runtime->claimed = tw_sink_claim(&runtime->ring_sink);
 }
 
 static void commit_for_venue(void *owner)
 {
     twi_feed_seat *seat = owner;
+    if (seat->runtime->refresh != NULL)
+        twi_refresh_note(seat->runtime->refresh, seat->runtime->claimed);
     tw_sink_commit(&seat->runtime->ring_sink);
     seat->runtime->venue_events++;
     twi_counter_add(seat->cells, TWI_COUNTER_FEED_EVENTS, 1);
@@ -389,6 +411,8 @@ static tw_status open_parts(twi_runtime *runtime, char *error, size_t error_cap)
         status = open_ring(runtime, error, error_cap);
     if (status == TW_OK)
         status = open_feeds(runtime, error, error_cap);
+    if (status == TW_OK)
+        status = open_refresh(runtime);
     if (status == TW_OK && !runtime->parts->without_server)
         status = open_publisher(runtime, runtime->parts, error, error_cap);
     return status == TW_OK ? open_seats(runtime) : status;
@@ -453,6 +477,9 @@ void twi_runtime_close(twi_runtime *runtime)
     twi_nap_fini(&runtime->feed_nap);
     pthread_cond_destroy(&runtime->changed);
     pthread_mutex_destroy(&runtime->lock);
+    if (runtime->refresh != NULL)
+        twi_refresh_close(runtime->refresh);
+    free(runtime->refresh);
     free(runtime->feeds);
     free(runtime->seats);
     free(runtime->counter_memory);

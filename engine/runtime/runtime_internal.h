@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "engine/fanout/publisher.h"
+#include "engine/fanout/refresh.h"
 #include "engine/http/service.h"
 #include "engine/runtime/nap.h"
 #include "engine/runtime/runtime.h"
@@ -48,6 +49,7 @@ struct twi_runtime {
     tw_ring *ring;
     tw_ring_reader *reader;
     tw_sink ring_sink;
+    twi_refresh *refresh;           /* NULL: nobody can need it */
     tw_event *claimed;              /* what a feed is filling in */
     int64_t step_ns;                /* Unix time at which the feeds' present step began */
     twi_histogram *ring_latency;    /* stage RECEIVE_TO_RING */

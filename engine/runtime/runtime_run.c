@@ -48,6 +48,8 @@ static void commit_timed(void *owner)
 {
     twi_runtime *runtime = owner;
     twi_histogram_record(runtime->ring_latency, runtime->step_ns - runtime->claimed->recv_ns);
+    if (runtime->refresh != NULL)
+        twi_refresh_note(runtime->refresh, runtime->claimed);
     tw_sink_commit(&runtime->ring_sink);
 }
 
@@ -77,6 +79,8 @@ static size_t step_feeds(twi_runtime *runtime, int64_t *next_ns)
         if (feed->next_ns < *next_ns)
             *next_ns = feed->next_ns;
     }
+    if (runtime->refresh != NULL)
+        events += twi_refresh_step(runtime->refresh, now_ns, &runtime->ring_sink, next_ns);
     if (now_ns - runtime->ring_beat_ns >= RING_BEAT_NS) {
         runtime->ring_beat_ns = now_ns;
         tw_ring_heartbeat(runtime->ring, now_ns);

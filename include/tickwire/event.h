@@ -33,10 +33,12 @@ typedef enum tw_event_kind {
 } tw_event_kind;
 
 enum {
-    TW_FLAG_ASK = 1u << 0,      /* LEVEL: ask side; clear: bid side */
-    TW_FLAG_SELL = 1u << 0,     /* TRADE: the taker sold; clear: the taker bought */
-    TW_FLAG_CLOSED = 1u << 0,   /* CANDLE: final */
-    TW_FLAG_FIRST = 1u << 4,    /* first record of its group */
+    TW_FLAG_ASK = 1u << 0,     /* LEVEL: ask side; clear: bid side */
+    TW_FLAG_SELL = 1u << 0,    /* TRADE: the taker sold; clear: the taker bought */
+    TW_FLAG_CLOSED = 1u << 0,  /* CANDLE: final */
+    TW_FLAG_REFRESH = 1u << 1, /* LEVEL, BOOK_CLEAR: a snapshot that says nothing new, for readers of the ring that came
+                                   late or were overtaken; who has the book leaves it out. Never sent to subscribers. */
+    TW_FLAG_FIRST = 1u << 4,   /* first record of its group */
     TW_FLAG_SNAPSHOT = 1u << 5, /* LEVEL: the group replaces the whole book */
     TW_FLAG_HISTORY = 1u << 6,  /* TRADE: from the backlog a venue sends on subscription, not live */
     TW_FLAG_LAST = 1u << 7      /* last record of its group */
