@@ -3,7 +3,7 @@
 # each once; subscribers of the same engine get nothing of it.
 set -uo pipefail
 # shellcheck source=tests/system/lib.sh disable=SC1091
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh" "$@"
 name=refresh-$$
 
 start_engine --ring.name="$name" --ring.refresh=400ms --feed.instruments=5 --feed.rate=2000 || finish
