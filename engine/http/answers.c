@@ -21,7 +21,7 @@ size_t twi_answers_bytes(uint32_t depth_max, uint32_t row_count_max)
 {
     twi_answers_config config = {.depth_max = depth_max, .row_count_max = row_count_max};
     return TWI_ANSWER_SLOTS * ((size_t)TWI_ANSWER_SLOT_BYTES + sizeof(twi_answer_slot)) +
-           TWI_QUERIES_MAX * space_bytes(&config);
+           TWI_QUERIES_MAX * space_bytes(&config) + 2 * (twi_render_bytes_max(depth_max, row_count_max) + HEAD_MAX);
 }
 
 tw_status twi_answers_open(twi_answers *answers, const twi_answers_config *config)

@@ -3,7 +3,7 @@
  * Job:     finds a response that still says the truth (its version has not moved on), joins a request to the same
  *          question that is under way, or asks. A response is rendered once per version, however many ask for it.
  * Memory:  at open: slots of TWI_ANSWER_SLOT_BYTES for responses that fit them, and the rows of TWI_QUERIES_MAX
- *          questions; larger responses are rendered each time, into one buffer that keeps its size.
+ *          questions; larger responses are rendered each time. Two buffers for that grow to what they need.
  * Thread:  its shard's. */
 #ifndef TWI_HTTP_ANSWERS_H
 #define TWI_HTTP_ANSWERS_H
@@ -51,7 +51,7 @@ typedef struct twi_answers {
 
 TW_MUST_USE tw_status twi_answers_open(twi_answers *answers, const twi_answers_config *config);
 void twi_answers_close(twi_answers *answers);
-/* What open() takes. */
+/* What it takes at most. */
 size_t twi_answers_bytes(uint32_t depth_max, uint32_t row_count_max);
 
 /* A response that is true now; NULL: none. */

@@ -281,6 +281,12 @@ static uint16_t refuse_book(const tw_instrument *instrument, const twi_query *qu
     return 503;
 }
 
+size_t twi_render_bytes_max(uint32_t depth_max, uint32_t row_count_max)
+{
+    size_t book = BOOK_MAX + 2 * (size_t)depth_max * LEVEL_MAX, rows = (size_t)row_count_max * TRADE_MAX;
+    return (book > rows ? book : rows) + SLACK;
+}
+
 uint16_t twi_render_answer(const tw_symbols *symbols, const twi_query *query, twi_buffer *out)
 {
     static const uint32_t row_max[] = {0, 0, LEVEL_MAX, TRADE_MAX, CANDLE_MAX};

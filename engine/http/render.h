@@ -13,6 +13,8 @@
 
 /* Returns the HTTP status: 200, or 503 with an error object when a book is not to be believed. */
 uint16_t twi_render_answer(const tw_symbols *symbols, const twi_query *query, twi_buffer *out);
+/* Bytes of the largest body. */
+size_t twi_render_bytes_max(uint32_t depth_max, uint32_t row_count_max);
 /* Every instrument (of `exchange`, unless its data is NULL) as ccxt's markets. */
 void twi_render_symbols(const tw_symbols *symbols, twi_slice exchange, twi_buffer *out);
 /* An error object of the wire protocol. */
