@@ -130,6 +130,7 @@ enum {
     TWI_SEND_BYTES_MAX = 4 << 20,            /* of one send: bounds how long one client holds the loop */
     TWI_PRIVATE_BACKLOG_BYTES_MAX = 1 << 20, /* answers that a client which does not read may pile up */
     TWI_RESPONSE_BACKLOG_BYTES = 256 << 10,  /* HTTP answers waiting before the next pipelined request is looked at */
+    TWI_REQUESTS_PER_TURN = 32,              /* then the stream has its turn: about 100 us */
     TWI_RESPONSE_RETAIN_BYTES = 16 << 10     /* larger buffers are given back when a response is out */
 };
 
@@ -169,6 +170,8 @@ struct twi_shard {
     uint64_t send_count;
     twi_client_list http_waiters[TWI_QUERIES_MAX]; /* [ticket] */
     twi_client_list http_starved;                  /* all questions are taken */
+    twi_client_list http_deferred;                 /* this turn has served its share of requests */
+    uint32_t http_turn;                            /* requests served in this turn */
     uint64_t http_bytes;                           /* of responses that wait for their clients */
     uint64_t *last_seq[TWI_CODECS_MAX];            /* [topic] as of `seen`; known for topics that a group here wants */
     twi_shard_totals totals;                       /* without pending */
@@ -241,8 +244,10 @@ void twi_joining_free(twi_shard *shard, twi_joining *joining);
 /* http_front.c */
 /* Looks at client->in for request heads. */
 void twi_http_front(twi_client *client);
-/* Serves those who wait for answers of the publisher that are here. Returns how many answers. */
-uint32_t twi_http_take_answers(twi_shard *shard);
+/* Begins a turn: serves those who wait for answers of the publisher that are here, and this turn's share of those
+ * whom the last turns left over. Returns how much was done. */
+uint32_t twi_http_step(twi_shard *shard);
+int twi_http_pending(const twi_shard *shard);
 /* It has taken n bytes, or has gone. */
 void twi_http_sent(twi_client *client, uint32_t n);
 void twi_http_forget(twi_client *client);

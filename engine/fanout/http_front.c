@@ -2,7 +2,10 @@
  *
  * Requests are parsed where they were received. One that needs the publisher stays there, and its client waits in the
  * list of that question; when the answer is here it is parsed again and finds it. Those behind it wait with it, so
- * answers keep the order of their requests. */
+ * answers keep the order of their requests.
+ *
+ * A turn of the loop serves TWI_REQUESTS_PER_TURN requests; whoever comes later waits for the next turn, behind the
+ * stream. So a crowd of requests delays the stream by one share, not by the crowd. */
 #include <string.h>
 
 #include "engine/base/assert.h"
@@ -286,6 +289,10 @@ static void serve_all(twi_client *client, uint32_t ticket)
                                     .head_bytes_max = shard->config.http_head_bytes_max};
     uint32_t used = 0;
     while (client->state == TWI_CLIENT_HTTP && !client->close_after_send && used < client->in.len) {
+        if (shard->http_turn >= TWI_REQUESTS_PER_TURN && ticket == TWI_HTTP_NO_TICKET) {
+            wait_in(&shard->http_deferred, client);
+            break;
+        }
         if (client->out.len > TWI_RESPONSE_BACKLOG_BYTES)
             break; /* the next pipelined request waits until answers have gone out */
         twi_http_request request;
@@ -312,6 +319,7 @@ static void serve_all(twi_client *client, uint32_t ticket)
         client->http_bytes += client->out.len - before;
         shard->http_bytes += client->out.len - before;
         used += (uint32_t)request.fields.head_bytes;
+        shard->http_turn++;
         twi_timer_set(client, twi_shard_now(shard) + shard->config.handshake_timeout_ns);
     }
     if (client->state == TWI_CLIENT_HTTP)
@@ -330,7 +338,9 @@ static void front(twi_client *client, uint32_t ticket)
 
 void twi_http_front(twi_client *client)
 {
-    if (client->http_list == NULL)
+    if (client->http_list != NULL)
+        twi_client_pump(client); /* answers to requests before the one that waits */
+    else
         front(client, TWI_HTTP_NO_TICKET);
 }
 
@@ -344,7 +354,7 @@ static void resume(twi_client_list *list, uint32_t ticket)
     }
 }
 
-uint32_t twi_http_take_answers(twi_shard *shard)
+static uint32_t take_answers(twi_shard *shard)
 {
     const twi_http_handler *http = &shard->config.http;
     twi_query *query;
@@ -357,5 +367,25 @@ uint32_t twi_http_take_answers(twi_shard *shard)
     }
     if (taken > 0)
         resume(&shard->http_starved, TWI_HTTP_NO_TICKET);
+    return taken;
+}
+
+int twi_http_pending(const twi_shard *shard)
+{
+    return shard->http_deferred.count > 0 || twi_spsc_peek(&shard->config.link->answers) != NULL;
+}
+
+uint32_t twi_http_step(twi_shard *shard)
+{
+    shard->http_turn = 0;
+    uint32_t taken = take_answers(shard);
+    uint32_t deferred = shard->http_deferred.count;
+    for (; deferred > 0 && shard->http_turn < TWI_REQUESTS_PER_TURN; deferred--, taken++) {
+        twi_client *client = shard->http_deferred.first;
+        if (client == NULL)
+            break;
+        wait_no_more(client);
+        front(client, TWI_HTTP_NO_TICKET);
+    }
     return taken;
 }

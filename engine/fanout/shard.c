@@ -305,7 +305,7 @@ static uint32_t follow_log(twi_shard *shard, uint8_t codec)
 
 uint32_t twi_shard_step(twi_shard *shard, int64_t wait_until_ns)
 {
-    uint32_t work = twi_http_take_answers(shard);
+    uint32_t work = twi_http_step(shard);
     for (uint8_t codec = 0; codec < shard->config.codec_count; codec++) {
         work += follow_log(shard, codec);
         check_lags(shard, codec);
@@ -326,7 +326,7 @@ uint32_t twi_shard_step(twi_shard *shard, int64_t wait_until_ns)
             if (atomic_load_explicit(&shard->config.logs[codec]->head, memory_order_seq_cst) != shard->seen[codec] ||
                 twi_spsc_peek(&shard->config.link->replies[codec]) != NULL)
                 wait_until_ns = 0;
-        if (twi_spsc_peek(&shard->config.link->answers) != NULL)
+        if (twi_http_pending(shard))
             wait_until_ns = 0;
     }
     work += twi_ops(shard)->poll(shard->config.loop, wait_until_ns);

@@ -586,6 +586,43 @@ static void test_slow_readers(void **state)
     twt_world_close(w);
 }
 
+/* However many ask at once, the stream waits for one share of them only: what is published meanwhile goes out first. */
+static void test_stream_first(void **state)
+{
+    (void)state;
+    twt_world *w = http_world();
+    enum { PEERS = 200 };
+    static peer *peers[PEERS];
+    peer *stream = peer_open(w, 0);
+    char text[512];
+    reply answer;
+    peer_write(stream, text, twt_upgrade_text(text, sizeof text, "?channels=trade&symbols=sim:BTC/USDT", ""));
+    twt_settle(w);
+    for (int i = 0; i < PEERS; i++)
+        peers[i] = peer_open(w, 0);
+    twt_settle(w);
+    for (int i = 0; i < PEERS; i++)
+        ask(peers[i], "GET", "/healthz", "");
+    uint64_t most = 0, total = 0;
+    int64_t deadline_ns = twi_monotonic_ns() + PATIENCE_NS;
+    while (total < PEERS && twi_monotonic_ns() < deadline_ns) {
+        uint64_t before = twi_counter_get(w->cells, TWI_COUNTER_HTTP_200);
+        twt_turn(w);
+        uint64_t served = twi_counter_get(w->cells, TWI_COUNTER_HTTP_200) - before;
+        most = served > most ? served : most;
+        total += served;
+    }
+    assert_int_equal(total, PEERS);
+    assert_in_range(most, 1, 32);
+    for (int i = 0; i < PEERS; i++) {
+        wait_reply(w, peers[i], 1, &answer);
+        assert_int_equal(answer.status, 200);
+        peer_free(peers[i]);
+    }
+    peer_free(stream);
+    twt_world_close(w);
+}
+
 /* Bytes one by one, cut anywhere; garbage; heads without end. */
 static void test_bytes(void **state)
 {
@@ -632,7 +669,7 @@ int main(void)
         cmocka_unit_test(test_heads),          cmocka_unit_test(test_fresh),
         cmocka_unit_test(test_pipelining),     cmocka_unit_test(test_upgrade_behind_requests),
         cmocka_unit_test(test_many_questions), cmocka_unit_test(test_slow_readers),
-        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_stream_first),   cmocka_unit_test(test_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
