@@ -181,7 +181,7 @@ static void hand_over(shm_stream *self, const tw_event *events, uint32_t count, 
                                        .seq = seq,
                                        .arrival_ns = arrival_ns};
     self->stream.options.on_message(self->stream.options.owner, &message);
-    if (is_book(events) && (events->flags & TW_FLAG_SNAPSHOT))
+    if (events->kind == TW_EVENT_BOOK_CLEAR || (is_book(events) && (events->flags & TW_FLAG_SNAPSHOT)))
         self->verdicts[events->instrument] = VERDICT_BEGUN;
 }
 
