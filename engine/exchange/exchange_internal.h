@@ -147,6 +147,7 @@ struct tw_exchange {
     twi_watched *given; /* its trades are the caller's until the next wait */
     tw_ohlcv *candles_out;
     twi_candle *candles_raw;
+    bool told_down; /* no connection stands, and the symbols were said to be stale */
     uint64_t overruns, lost;
 };
 

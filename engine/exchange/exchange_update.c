@@ -15,6 +15,7 @@
 #include "engine/base/trade_id.h"
 #include "engine/exchange/exchange_internal.h"
 
+#define LOOK_NS TWI_EXCHANGE_NS_PER_S
 enum { PUMP_EVENTS_MAX = 1 << 16, OVERRUNS_MAX = 4 }; /* in one turn */
 
 void twi_exchange_mark(tw_exchange *exchange, twi_watched *watched, uint32_t news)
@@ -105,9 +106,26 @@ static void count_trade(twi_watched *watched, const tw_event *event)
     }
 }
 
+static void set_state(tw_exchange *exchange, twi_watched *watched, uint16_t state, uint16_t reason)
+{
+    if (watched->state == state && (watched->reason == reason || state == TW_STATE_OK))
+        return;
+    watched->state = state;
+    watched->reason = reason;
+    twi_exchange_mark(exchange, watched, TWI_DIRTY_STATUS);
+}
+
+/* Without a book nothing but data says that a symbol is well again. */
+static void note_life(tw_exchange *exchange, twi_watched *watched)
+{
+    if (watched->state == TW_STATE_STALE && (watched->channels & 1u << TW_CHANNEL_BOOK) == 0)
+        set_state(exchange, watched, TW_STATE_OK, TW_REASON_NONE);
+}
+
 static void on_trade(tw_exchange *exchange, twi_watched *watched, const tw_event *event)
 {
     uint32_t news = 0;
+    note_life(exchange, watched);
     if ((watched->watches & TWI_WATCH_TRADES) != 0) {
         keep_trade(exchange, watched, event);
         news |= TWI_WATCH_TRADES;
@@ -140,6 +158,7 @@ static void take_best(twi_watched *watched, tw_decimal bid, tw_decimal bid_amoun
 
 static void on_quote(tw_exchange *exchange, twi_watched *watched, const tw_event *event)
 {
+    note_life(exchange, watched);
     if ((watched->watches & TWI_WATCH_TICKER) == 0)
         return;
     take_best(watched, at_scale(event->u.quote.bid, event->price_exponent),
@@ -147,15 +166,6 @@ static void on_quote(tw_exchange *exchange, twi_watched *watched, const tw_event
               at_scale(event->u.quote.ask, event->price_exponent),
               at_scale(event->u.quote.ask_amount, event->amount_exponent), event->venue_ns);
     twi_exchange_mark(exchange, watched, TWI_WATCH_TICKER);
-}
-
-static void set_state(tw_exchange *exchange, twi_watched *watched, uint16_t state, uint16_t reason)
-{
-    if (watched->state == state && watched->reason == reason && state != TW_STATE_OK)
-        return;
-    watched->state = state;
-    watched->reason = reason;
-    twi_exchange_mark(exchange, watched, TWI_DIRTY_STATUS);
 }
 
 /* Best prices from the book, for venues without quotes. */
@@ -434,6 +444,19 @@ static bool next_of_queue(tw_exchange *exchange, tw_update *update)
     return false;
 }
 
+/* Nothing comes: a stream that cannot be reached is told as what it is, once. */
+static void look_for_life(tw_exchange *exchange)
+{
+    tw_exchange_stats stats;
+    tw_exchange_stats_get(exchange, &stats);
+    bool down = stats.connections_up == 0 && stats.last_error[0] != 0;
+    for (uint32_t i = 0; down && !exchange->told_down && i < exchange->watched_count; i++) {
+        if (exchange->watched[i].watches != 0)
+            set_state(exchange, &exchange->watched[i], TW_STATE_STALE, TW_REASON_LINK_DOWN);
+    }
+    exchange->told_down = down;
+}
+
 static bool watches_anything(const tw_exchange *exchange)
 {
     for (uint32_t i = 0; i < exchange->watched_count; i++) {
@@ -441,6 +464,17 @@ static bool watches_anything(const tw_exchange *exchange)
             return true;
     }
     return false;
+}
+
+static tw_error_class nothing_came(tw_exchange *exchange, int64_t timeout_ns)
+{
+    tw_exchange_stats stats = {.connections_up = 1};
+    if (timeout_ns > 0)
+        tw_exchange_stats_get(exchange, &stats);
+    if (stats.connections_up == 0 && stats.last_error[0] != 0)
+        return twi_exchange_fail(exchange, TW_ERROR_REQUEST_TIMEOUT, "wait", "the stream is not up: %s",
+                                 stats.last_error);
+    return twi_exchange_fail(exchange, TW_ERROR_REQUEST_TIMEOUT, "wait", "nothing came in time");
 }
 
 tw_error_class tw_exchange_wait(tw_exchange *exchange, int64_t timeout_ns, tw_update *update)
@@ -462,8 +496,11 @@ tw_error_class tw_exchange_wait(tw_exchange *exchange, int64_t timeout_ns, tw_up
         if (timeout_ns != TW_WAIT_FOREVER)
             left_ns = timeout_ns - (twi_monotonic_ns() - begun_ns);
         if (left_ns <= 0)
-            return twi_exchange_fail(exchange, TW_ERROR_REQUEST_TIMEOUT, "wait", "nothing came in time");
-        if (tw_ring_wait(exchange->reader, left_ns) == TW_CLOSED)
+            return nothing_came(exchange, timeout_ns);
+        tw_status status = tw_ring_wait(exchange->reader, left_ns < LOOK_NS ? left_ns : LOOK_NS);
+        if (status == TW_TIMEOUT && left_ns >= LOOK_NS)
+            look_for_life(exchange);
+        if (status == TW_CLOSED)
             return twi_exchange_fail(exchange, TW_ERROR_EXCHANGE_CLOSED_BY_USER, "wait", "the stream has ended");
     }
 }

@@ -117,7 +117,8 @@ TW_API tw_error_class tw_fetch_ohlcv(tw_exchange *exchange, const char *symbol, 
 TW_API tw_error_class tw_watch_trades(tw_exchange *exchange, const char *symbol);
 /* limit: levels of each side to be given; 0: 100. The whole subscribed depth is kept and checked all the same. */
 TW_API tw_error_class tw_watch_order_book(tw_exchange *exchange, const char *symbol, uint32_t limit);
-/* Best bid and ask with amounts, and the last price; from the book where the venue has no such stream. */
+/* Best bid and ask with amounts, and the last price; from the book where the venue has no such stream (its `has` has no
+ * TW_HAS_WATCH_TICKER then). */
 TW_API tw_error_class tw_watch_ticker(tw_exchange *exchange, const char *symbol);
 /* "1s" "1m" "5m" "15m" "1h" "1d", made from the trades that are watched, exact. */
 TW_API tw_error_class tw_watch_ohlcv(tw_exchange *exchange, const char *symbol, const char *timeframe);
@@ -161,7 +162,8 @@ typedef struct tw_update {
     uint64_t reserved[4];
 } tw_update;
 
-/* The next update. RequestTimeout: none within timeout_ns (0: only what is there already). ExchangeError: nothing is
+/* The next update. RequestTimeout: none within timeout_ns (0: only what is there already); the text says so if the
+ * stream is not up. A stream that cannot be reached is also told by a STATUS of each symbol. ExchangeError: nothing is
  * watched. */
 TW_API TW_MUST_USE tw_error_class tw_exchange_wait(tw_exchange *exchange, int64_t timeout_ns, tw_update *update);
 

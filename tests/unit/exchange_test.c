@@ -480,6 +480,49 @@ static void a_reader_that_is_overtaken_gets_its_book_anew(void **state)
     close_rig(&it);
 }
 
+static void trades_alone_are_said_to_be_well_again(void **state)
+{
+    static rig it;
+    (void)state;
+    open_rig(&it);
+    assert_int_equal(tw_watch_trades(it.exchange, "BTC/USDT"), TW_ERROR_NONE);
+    assert_true(twt_venue_expect(&it.venue, "SUBSCRIBE"));
+    say_trade(&it, 1, "100", "1", T0);
+    next_of(it.exchange, TW_UPDATE_TRADES);
+    twt_venue_cut(&it.venue);
+    assert_int_equal(trouble_of(&it).error, TW_ERROR_NETWORK_ERROR);
+    assert_true(twt_venue_expect(&it.venue, "SUBSCRIBE"));
+    say_trade(&it, 2, "100", "1", T0);
+    tw_update update = next_of(it.exchange, TW_UPDATE_STATUS);
+    assert_int_equal(update.state, TW_STATE_OK);
+    assert_int_equal(update.error, TW_ERROR_NONE);
+    update = next_of(it.exchange, TW_UPDATE_TRADES);
+    assert_string_equal(update.trades[0].id, "2");
+    close_rig(&it);
+}
+
+static void a_stream_that_cannot_be_reached_is_told(void **state)
+{
+    static rig it;
+    tw_update update;
+    (void)state;
+    twt_venue_open(&it.venue);
+    twt_venue_rule(&it.venue, "/exchangeInfo", 200, "", MARKETS);
+    tw_exchange_config config = {.id = "binance",
+                                 .rest_url = it.venue.url,
+                                 .stream_url = "ws://127.0.0.1:1/stream",
+                                 .proxy = "none",
+                                 .no_rate_limit = 1};
+    assert_int_equal(tw_exchange_open(&config, &it.exchange), TW_ERROR_NONE);
+    assert_int_equal(tw_watch_trades(it.exchange, "BTC/USDT"), TW_ERROR_NONE);
+    update = trouble_of(&it);
+    assert_int_equal(update.error, TW_ERROR_NETWORK_ERROR);
+    assert_string_equal(update.symbol, "BTC/USDT");
+    assert_int_equal(tw_exchange_wait(it.exchange, 1, &update), TW_ERROR_REQUEST_TIMEOUT);
+    assert_non_null(strstr(tw_exchange_error()->text, "the stream is not up: "));
+    close_rig(&it);
+}
+
 static void unwatching_ends_what_is_not_needed_any_more(void **state)
 {
     static rig it;
@@ -594,6 +637,8 @@ int main(void)
         cmocka_unit_test(a_fetched_book_is_joined_with_the_stream),
         cmocka_unit_test(a_gap_is_told_and_mended),
         cmocka_unit_test(after_a_cut_the_stream_comes_back),
+        cmocka_unit_test(trades_alone_are_said_to_be_well_again),
+        cmocka_unit_test(a_stream_that_cannot_be_reached_is_told),
         cmocka_unit_test(unwatching_ends_what_is_not_needed_any_more),
         cmocka_unit_test(tickers_join_quote_and_last_price),
         cmocka_unit_test(candles_say_from_when_on_they_are_whole),
