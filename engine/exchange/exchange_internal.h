@@ -148,6 +148,8 @@ struct tw_exchange {
     tw_ohlcv *candles_out;
     twi_candle *candles_raw;
     bool told_down; /* no connection stands, and the symbols were said to be stale */
+    char down_text[384];
+    int64_t looked_ns;
     uint64_t overruns, lost;
 };
 

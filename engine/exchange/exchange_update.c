@@ -444,9 +444,11 @@ static bool next_of_queue(tw_exchange *exchange, tw_update *update)
     return false;
 }
 
-/* Nothing comes: a stream that cannot be reached is told as what it is, once. */
-static void look_for_life(tw_exchange *exchange)
+/* Once a second, while nothing comes: a stream that cannot be reached is told as what it is, once. */
+static void look_for_life(tw_exchange *exchange, int64_t now_ns)
 {
+    if (now_ns - exchange->looked_ns < LOOK_NS)
+        return;
     tw_exchange_stats stats;
     tw_exchange_stats_get(exchange, &stats);
     bool down = stats.connections_up == 0 && stats.last_error[0] != 0;
@@ -454,7 +456,9 @@ static void look_for_life(tw_exchange *exchange)
         if (exchange->watched[i].watches != 0)
             set_state(exchange, &exchange->watched[i], TW_STATE_STALE, TW_REASON_LINK_DOWN);
     }
+    exchange->looked_ns = now_ns;
     exchange->told_down = down;
+    memcpy(exchange->down_text, stats.last_error, sizeof(exchange->down_text));
 }
 
 static bool watches_anything(const tw_exchange *exchange)
@@ -466,14 +470,11 @@ static bool watches_anything(const tw_exchange *exchange)
     return false;
 }
 
-static tw_error_class nothing_came(tw_exchange *exchange, int64_t timeout_ns)
+static tw_error_class nothing_came(const tw_exchange *exchange)
 {
-    tw_exchange_stats stats = {.connections_up = 1};
-    if (timeout_ns > 0)
-        tw_exchange_stats_get(exchange, &stats);
-    if (stats.connections_up == 0 && stats.last_error[0] != 0)
+    if (exchange->told_down)
         return twi_exchange_fail(exchange, TW_ERROR_REQUEST_TIMEOUT, "wait", "the stream is not up: %s",
-                                 stats.last_error);
+                                 exchange->down_text);
     return twi_exchange_fail(exchange, TW_ERROR_REQUEST_TIMEOUT, "wait", "nothing came in time");
 }
 
@@ -486,22 +487,23 @@ tw_error_class tw_exchange_wait(tw_exchange *exchange, int64_t timeout_ns, tw_up
     if (!exchange->stream.started || !watches_anything(exchange))
         return twi_exchange_fail(exchange, TW_ERROR_EXCHANGE_ERROR, "wait",
                                  "nothing is watched; call tw_watch_trades() or another first");
-    int64_t begun_ns = twi_monotonic_ns(), left_ns = timeout_ns;
+    int64_t begun_ns = twi_monotonic_ns(), now_ns = begun_ns, left_ns = timeout_ns;
     for (;;) {
         if (next_of_queue(exchange, update))
             return TW_ERROR_NONE;
         pump(exchange);
         if (next_of_queue(exchange, update))
             return TW_ERROR_NONE;
+        look_for_life(exchange, now_ns);
+        if (next_of_queue(exchange, update))
+            return TW_ERROR_NONE;
         if (timeout_ns != TW_WAIT_FOREVER)
-            left_ns = timeout_ns - (twi_monotonic_ns() - begun_ns);
+            left_ns = timeout_ns - (now_ns - begun_ns);
         if (left_ns <= 0)
-            return nothing_came(exchange, timeout_ns);
-        tw_status status = tw_ring_wait(exchange->reader, left_ns < LOOK_NS ? left_ns : LOOK_NS);
-        if (status == TW_TIMEOUT && left_ns >= LOOK_NS)
-            look_for_life(exchange);
-        if (status == TW_CLOSED)
+            return nothing_came(exchange);
+        if (tw_ring_wait(exchange->reader, left_ns < LOOK_NS ? left_ns : LOOK_NS) == TW_CLOSED)
             return twi_exchange_fail(exchange, TW_ERROR_EXCHANGE_CLOSED_BY_USER, "wait", "the stream has ended");
+        now_ns = twi_monotonic_ns();
     }
 }
 

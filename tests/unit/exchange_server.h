@@ -25,6 +25,10 @@
 #include "engine/base/assert.h"
 #include "engine/proto/ws_handshake.h"
 
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
+
 enum { TWT_VENUE_CONNS = 16, TWT_VENUE_RULES = 32, TWT_VENUE_BYTES = 1 << 16, TWT_VENUE_DEADLINE_S = 20 };
 
 typedef struct twt_venue_rule_entry {
