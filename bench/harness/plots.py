@@ -26,6 +26,7 @@ set grid lc rgb "#dddddd" lt 1 lw 1
 set key textcolor rgb "#222222"
 set style fill solid 0.9 noborder
 """
+DRIFT_MOST = 16  # multiples of the median; what is beyond is drawn at the edge
 WIDTH, FONT = 1240, 12
 SCALE_LEAST = 1.5  # times as large, or it is no scale
 
@@ -224,7 +225,7 @@ def drift(path, folder, summary):
     for row in measured(summary):
         middle = row["p50"]["median"]
         if middle:
-            data += [(record["round"] + 1, record["p50"] / middle) for record in folder.of(row["cell"]["name"])]
+            data += [(record["round"] + 1, min(record["p50"] / middle, DRIFT_MOST)) for record in folder.of(row["cell"]["name"])]
     if len({number for number, _ in data}) < 3:
         return False
     rounds = {}
@@ -233,7 +234,7 @@ def drift(path, folder, summary):
     script = block("all", data) + block("middle", [(number, stats.median(values)) for number, values in sorted(rounds.items())])
     script += ("set title 'Drift: p50 of every iteration as a multiple of its cell’s median' font 'Sans,15'\n"
                "set xlabel 'round'\nset ylabel 'multiple of the median'\nset logscale y 2\nset key top left\n"
-               f"plot $all with points pt 7 ps 0.5 lc rgb '#b8cfe8' title 'one iteration', "
+               f"plot $all with points pt 7 ps 0.5 lc rgb '#b8cfe8' title 'one iteration ({DRIFT_MOST} and more: at the edge)', "
                f"$middle with lines lw 2 lc rgb '{COLORS[1]}' title 'median of the round', 1 with lines lc rgb '#444444' dt 2 notitle\n")
     draw(path, script, 420)
     return True

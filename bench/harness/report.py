@@ -73,7 +73,7 @@ def cell_table(summary):
     for row in summary:
         head = f"<tr{row_class(row)}><td>{html.escape(plots.label(row['cell']))}<td>{row['iterations']}"
         if not row["p50"]:
-            out.append(f"{head}<td colspan=8 style='text-align:left'>{html.escape(str(row['given_up'] or 'not measured'))}</tr>")
+            out.append(f"{head}<td colspan=8 style='text-align:left'>{html.escape(str(row['given_up'] or row['last_error'] or 'not measured'))}</tr>")
             continue
         out.append(f"{head}<td>{spread(row['p50'])}<td>{middle(row['p90'])}<td>{spread(row['p99'])}<td>{middle(row['p99_9'])}"
                    f"<td>{middle(row['max'])}<td>{middle(row['mean'])}<td>{middle(row['stddev'])}"
@@ -231,7 +231,7 @@ def table(summary):
     for row in summary:
         name = plots.label(row["cell"]).replace("×", "x")
         if not row["p50"]:
-            out.append(f"{name:52} {row['iterations']:4} {row['given_up'] or 'not measured'}")
+            out.append(f"{name:52} {row['iterations']:4} {row['given_up'] or row['last_error'] or 'not measured'}")
             continue
         p50, p99 = row["p50"], row["p99"]
         out.append(f"{name:52} {row['iterations']:4} {with_interval(p50)}".ljust(83) + with_interval(p99).ljust(27) +

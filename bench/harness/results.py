@@ -135,6 +135,8 @@ class Folder:
             row = {"cell": cell, "iterations": len(records),
                    "failed": sum(1 for record in self.records if record["cell"] == cell["name"] and "error" in record),
                    "given_up": given_up.get(cell["name"]), "overloaded": cell["name"] in overloaded}
+            errors = [record["error"] for record in self.records if record["cell"] == cell["name"] and "error" in record]
+            row["last_error"] = errors[-1] if errors else None
             for key in FIGURES:
                 values = [record[key] for record in records if record.get(key) is not None]
                 row[key] = stats.spread(values, key)
