@@ -30,6 +30,17 @@ class Stable:
 
     def __init__(self):
         self.processes = []
+        self.is_starting = False  # a signal waits until the new process is known
+        self.interrupted = False
+
+    def watch_signals(self):
+        """SIGINT and SIGTERM as KeyboardInterrupt, but never between the start of a process and its place in the list."""
+        def on_signal(*_):
+            self.interrupted = True
+            if not self.is_starting:
+                raise KeyboardInterrupt
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, on_signal)
 
     def start(self, command, core=None, folder=None, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
               stdin=subprocess.DEVNULL):
@@ -37,15 +48,19 @@ class Stable:
         before = os.sched_getaffinity(0) if core is not None else None
         if core is not None:
             os.sched_setaffinity(0, {core} if isinstance(core, int) else set(core))
+        self.is_starting = True
         try:
             process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, cwd=folder,
                                        start_new_session=True)
+            self.processes.append(process)
         except OSError as error:
             raise ServerError(f"{command[0]}: {error.strerror}") from None
         finally:
+            self.is_starting = False
             if before is not None:
                 os.sched_setaffinity(0, before)
-        self.processes.append(process)
+        if self.interrupted:
+            raise KeyboardInterrupt
         return process
 
     def end(self, process, at_once=False):
@@ -71,9 +86,17 @@ class Stable:
         except (ProcessLookupError, PermissionError):
             pass
 
-    def end_all(self):
+    def end_all(self, at_once=False):
         for process in list(self.processes):
-            self.end(process)
+            self.end(process, at_once)
+
+    def end_now(self):
+        """After a signal; another one in the middle of it would leave processes behind."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        self.end_all(at_once=True)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
 
 
 def wait_line(process, pattern, timeout_s=START_TIMEOUT_S):
