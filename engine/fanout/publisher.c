@@ -12,7 +12,7 @@ enum {
     HEADER_ROOM = 4, /* header bytes of a server frame of 126..65535 bytes, the usual case */
     JOINS_PER_STEP = 256,
     GROUP_EVENTS_EXTRA = 1024,
-    QUERY_WAITS_MAX = 1024
+    MESSAGE_WAITS_MAX = 1 << 18 /* steps: some milliseconds */
 };
 
 static void tell_candle(void *owner, uint32_t instrument, uint32_t interval, const twi_candle *candle);
@@ -495,10 +495,19 @@ static int refill_snapshot_budget(twi_publisher *publisher, int64_t now_ns)
     return publisher->snapshot_budget > 0;
 }
 
+/* In the middle of a book message a book is neither the old one nor the new one, and can be crossed: joins and queries
+ * wait for its end. A message that never ends is no reason to wait for ever. */
+static int is_within_message(const twi_publisher *publisher, uint32_t *waits)
+{
+    if (publisher->group_open && ++*waits < MESSAGE_WAITS_MAX)
+        return 1;
+    *waits = 0;
+    return 0;
+}
+
 static uint32_t handle_joins(twi_publisher *publisher)
 {
-    /* In the middle of a group the book is none that the venue ever had; its end is on its way. */
-    if (publisher->group_open || !joins_waiting(publisher))
+    if (!joins_waiting(publisher) || is_within_message(publisher, &publisher->join_waits))
         return 0;
     int64_t now_ns = publisher->config.realtime_ns(publisher->config.realtime_owner);
     if (!refill_snapshot_budget(publisher, now_ns))
@@ -512,13 +521,10 @@ static uint32_t handle_joins(twi_publisher *publisher)
 
 /* ---- queries ---- */
 
-/* Between two book messages: in the middle of one a book can be crossed. A message that never ends is no reason to wait
- * for ever. */
 static uint32_t answer_queries(twi_publisher *publisher)
 {
-    if (!queries_waiting(publisher) || (publisher->group_open && ++publisher->query_waits < QUERY_WAITS_MAX))
+    if (!queries_waiting(publisher) || is_within_message(publisher, &publisher->query_waits))
         return 0;
-    publisher->query_waits = 0;
     return twi_publisher_answer_all(publisher);
 }
 

@@ -71,6 +71,7 @@ typedef struct twi_publisher {
     uint32_t link_count;
     uint32_t next_query_link;
     uint32_t query_waits;   /* steps that queries have waited for the end of a book message */
+    uint32_t join_waits;    /* likewise joins */
     twi_versions *versions; /* [instrument] written here, read by anybody */
     uint32_t next_link;     /* whose turn it is, so that a busy shard does not starve the others */
     tw_event batch[TWI_PUBLISH_BATCH];
