@@ -206,11 +206,11 @@ def scaling(path, summary):
         blocks, plots = "", []
         for index, (name, points) in enumerate(lines.items()):
             color = COLORS[index % len(COLORS)]
-            blocks += block(f"s{number}x{index}", [(x, p50, max(low, 0.1), high, p99) for x, p50, low, high, p99 in points])
+            blocks += block(f"s{number}x{index}", [(x, p50, max(low, p50 / 10), high, p99) for x, p50, low, high, p99 in points])
             plots.append(f"$s{number}x{index} using 1:2:3:4 with yerrorlines lw 2 pt 7 ps 0.8 lc rgb '{color}' title {quoted(name)}")
             plots.append(f"$s{number}x{index} using 1:5 with points pt 6 ps 1.2 lc rgb '{color}' notitle")
         xs = [x for points in lines.values() for x, *_ in points]
-        ticks = sorted({x for x in xs}) if len(set(xs)) <= 4 else []
+        ticks = sorted(set(xs)) if axis == "clients" else []
         tics = "set xtics (" + ", ".join(f"'{x:,}' {x}" for x in ticks) + ")\n" if ticks else "set xtics auto\nset format x '%.0s%c'\n"
         script += blocks + tics + f"set xrange [{min(xs) / 2}:{max(xs) * 2}]\nset title '{title}'\nset xlabel '{axis}'\n"
         script += "plot " + ", \\\n ".join(plots) + "\n"

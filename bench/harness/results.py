@@ -29,7 +29,7 @@ BEHIND_MAX = 5  # iterations of another server that falls behind every time: mor
 class Folder:
     def __init__(self, path, plan=None):
         """With a plan: a new folder. Without: an existing one, to go on with."""
-        self.path = path
+        self.path, self.announced = path, time.monotonic()
         if plan is not None:
             os.makedirs(path, exist_ok=True)
             self.write_json("plan.json", plan)
