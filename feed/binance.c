@@ -7,6 +7,7 @@
  *           payloads, so values are read by their JSON type and the event name decides at the end. USD-M trades other
  *           than MARKET (insurance fund, ADL) did not happen on the book and are left out.
  * Source:   developers.binance.com, "WebSocket Streams", "How to manage a local order book correctly"; recordings. */
+#include "engine/proto/json_take.h"
 #include "feed/market.h"
 #include "feed/registry.h"
 #include "feed/scan.h"
@@ -134,6 +135,79 @@ static void read_payload(twi_json *json, binance_payload *payload)
         read_member(json, key, payload);
 }
 
+/* ---- the usual messages, member by member in the order in which Binance writes them ---- */
+
+static bool take_trade(twi_json *json, binance_payload *p)
+{
+    p->event = (twi_json_slice){.text = "trade", .len = 5};
+    if (!TWI_JSON_TAKE(json, "trade\",\"E\":") || !twi_json_take_time(json, &p->event_ms) ||
+        !TWI_JSON_TAKE(json, ",\"s\":\"") || !twi_json_take_word(json, &p->symbol) ||
+        !TWI_JSON_TAKE(json, "\",\"t\":") || !twi_json_take_digits(json, &p->trade_id) ||
+        !TWI_JSON_TAKE(json, ",\"p\":") || !twi_json_decimal(json, &p->price) || !TWI_JSON_TAKE(json, ",\"q\":") ||
+        !twi_json_decimal(json, &p->amount) || !TWI_JSON_TAKE(json, ",\"T\":") ||
+        !twi_json_take_time(json, &p->transaction_ms))
+        return false;
+    if (TWI_JSON_TAKE(json, ",\"X\":\"") && !(twi_json_take_word(json, &p->origin) && TWI_JSON_TAKE(json, "\"")))
+        return false; /* futures only */
+    return TWI_JSON_TAKE(json, ",\"m\":") && twi_json_take_bool(json, &p->buyer_is_maker) &&
+           (TWI_JSON_TAKE(json, ",\"M\":true}}") || TWI_JSON_TAKE(json, "}}"));
+}
+
+static bool take_depth(twi_json *json, binance_payload *p)
+{
+    p->event = (twi_json_slice){.text = "depthUpdate", .len = 11};
+    if (!TWI_JSON_TAKE(json, "depthUpdate\",\"E\":") || !twi_json_take_time(json, &p->event_ms))
+        return false;
+    if (TWI_JSON_TAKE(json, ",\"T\":") && !twi_json_take_time(json, &p->transaction_ms))
+        return false; /* futures only */
+    if (!TWI_JSON_TAKE(json, ",\"s\":\"") || !twi_json_take_word(json, &p->symbol) ||
+        !TWI_JSON_TAKE(json, "\",\"U\":") || !twi_json_take_uint(json, &p->first) || !TWI_JSON_TAKE(json, ",\"u\":") ||
+        !twi_json_take_uint(json, &p->last))
+        return false;
+    p->has_previous = TWI_JSON_TAKE(json, ",\"pu\":");
+    if (p->has_previous && !twi_json_take_uint(json, &p->previous))
+        return false;
+    p->has_first = p->has_last = true;
+    return TWI_JSON_TAKE(json, ",\"b\":") && twi_sides_take(json, TWI_BID, &p->sides) &&
+           TWI_JSON_TAKE(json, ",\"a\":") && twi_sides_take(json, TWI_ASK, &p->sides) && TWI_JSON_TAKE(json, "}}");
+}
+
+/* Of spot; that of futures begins with its name and is read the general way. */
+static bool take_quote(twi_json *json, binance_payload *p)
+{
+    p->has_bid = p->has_ask = true;
+    return twi_json_take_uint(json, &p->last) && TWI_JSON_TAKE(json, ",\"s\":\"") &&
+           twi_json_take_word(json, &p->symbol) && TWI_JSON_TAKE(json, "\",\"b\":") &&
+           twi_json_decimal(json, &p->bid) && TWI_JSON_TAKE(json, ",\"B\":") &&
+           twi_json_decimal(json, &p->bid_amount) && TWI_JSON_TAKE(json, ",\"a\":") &&
+           twi_json_decimal(json, &p->ask) && TWI_JSON_TAKE(json, ",\"A\":") &&
+           twi_json_decimal(json, &p->ask_amount) && TWI_JSON_TAKE(json, "}}");
+}
+
+/* Only what the straight road may leave out: clearing all of it costs as much as reading some messages. */
+static void clear_usual(binance_payload *p)
+{
+    p->event.len = p->origin.len = p->aggregate_id.len = 0;
+    p->event.escaped = false;
+    p->transaction_ms = 0;
+    p->has_bid = p->has_ask = false;
+    p->sides.has[TWI_BID] = p->sides.has[TWI_ASK] = false;
+}
+
+/* False: not one of the usual messages. */
+static bool take_usual(const uint8_t *msg, size_t msg_len, binance_payload *p)
+{
+    twi_json json = {.at = msg, .end = msg + msg_len};
+    twi_json_slice stream;
+    if (!TWI_JSON_TAKE(&json, "{\"stream\":\"") || !twi_json_take_word(&json, &stream) ||
+        !TWI_JSON_TAKE(&json, "\",\"data\":{\""))
+        return false;
+    bool taken = TWI_JSON_TAKE(&json, "e\":\"")
+                     ? (json.at < json.end && *json.at == 't' ? take_trade(&json, p) : take_depth(&json, p))
+                     : TWI_JSON_TAKE(&json, "u\":") && take_quote(&json, p);
+    return taken && json.at == json.end && json.status == TW_OK;
+}
+
 /* ---- what it means ---- */
 
 static tw_status on_trade(binance_message *m, twi_slot *slot, twi_json_slice id)
@@ -250,22 +324,22 @@ static tw_status on_answer(binance_message *m, const binance_answer *answer)
     return TW_OK;
 }
 
-static tw_status on_message(twi_venue *venue, uint32_t link, int64_t recv_ns, const uint8_t *msg, size_t msg_len,
-                            tw_sink *sink)
+/* Everything, whatever its order. */
+static tw_status on_unusual(binance_message *m)
 {
-    binance_message m = {
-        .venue = venue, .sink = sink, .link = link, .recv_ns = recv_ns, .msg = msg, .msg_len = msg_len};
     twi_json json;
     twi_json_slice key;
     binance_answer answer = {0};
     bool control = false;
-    twi_json_init(&json, msg, msg_len);
+    m->payload = (binance_payload){0};
+    twi_sides_open(&m->payload.sides, m->venue);
+    twi_json_init(&json, m->msg, m->msg_len);
     twi_json_enter_object(&json);
     while (twi_json_next_member(&json, &key)) {
         /* "event" wraps serverShutdown where it comes from the venue's WebSocket API. */
         bool wrapper = TWI_JSON_IS(key, "data") || TWI_JSON_IS(key, "event");
         if (wrapper && twi_json_peek(&json) == TWI_JSON_OBJECT) {
-            read_payload(&json, &m.payload);
+            read_payload(&json, &m->payload);
         } else if (TWI_JSON_IS(key, "id")) {
             control = true;
             answer.has_id = twi_json_peek(&json) == TWI_JSON_NUMBER && twi_json_uint64(&json, &answer.id);
@@ -275,16 +349,33 @@ static tw_status on_message(twi_venue *venue, uint32_t link, int64_t recv_ns, co
             control = true;
             read_error(&json, &answer);
         } else {
-            read_member(&json, key, &m.payload); /* a raw payload without the wrapper */
+            read_member(&json, key, &m->payload); /* a raw payload without the wrapper */
         }
     }
     if (twi_json_end(&json) != TW_OK)
         return TW_MALFORMED;
     if (control)
-        return on_answer(&m, &answer);
-    if (TWI_JSON_IS(m.payload.event, "serverShutdown"))
+        return on_answer(m, &answer);
+    if (TWI_JSON_IS(m->payload.event, "serverShutdown"))
         return TW_RELINK;
-    return on_payload(&m);
+    return on_payload(m);
+}
+
+static tw_status on_message(twi_venue *venue, uint32_t link, int64_t recv_ns, const uint8_t *msg, size_t msg_len,
+                            tw_sink *sink)
+{
+    binance_message m;
+    m.venue = venue;
+    m.sink = sink;
+    m.link = link;
+    m.recv_ns = recv_ns;
+    m.msg = msg;
+    m.msg_len = msg_len;
+    clear_usual(&m.payload);
+    twi_sides_open(&m.payload.sides, venue);
+    if (TWI_LIKELY(take_usual(msg, msg_len, &m.payload)))
+        return on_payload(&m);
+    return on_unusual(&m);
 }
 
 /* ---- REST ---- */
@@ -319,6 +410,7 @@ static tw_status on_response(twi_venue *venue, int64_t recv_ns, const tw_respons
     twi_json_slice key;
     uint64_t seq = 0;
     bool has_seq = false;
+    twi_sides_open(&sides, venue);
     twi_json_init(&json, response->body, response->body_len);
     twi_json_enter_object(&json);
     while (twi_json_next_member(&json, &key)) {

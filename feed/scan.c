@@ -21,6 +21,10 @@ bool twi_update_sides(twi_update *update, twi_sides *sides)
     for (twi_side side = TWI_BID; side <= TWI_ASK; side++) {
         if (!sides->has[side])
             continue;
+        if (sides->read[side]) {
+            twi_update_table(update, sides->rows, sides->range[side]);
+            continue;
+        }
         twi_update_rows(update, side, &sides->at[side]);
         if (sides->at[side].status != TW_OK)
             return false;

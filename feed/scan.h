@@ -9,15 +9,35 @@
 /* The id of one of our messages that the venue gives back as text; false: it is not one. */
 bool twi_scan_request_id(twi_json_slice text, uint32_t *id);
 
-/* Where the levels of a book message are; they are read once it is known what they mean. */
+/* The levels of a book message until it is known what they mean: in the venue's table, or, where that is not given or
+ * they are unusual, where they are in the message. */
 typedef struct twi_sides {
+    twi_rows *rows; /* NULL: always in the message */
     twi_json at[TWI_SIDE_COUNT];
+    twi_row_range range[TWI_SIDE_COUNT];
     bool has[TWI_SIDE_COUNT];
+    bool read[TWI_SIDE_COUNT]; /* they are in the table */
 } twi_sides;
+
+/* Begins a message whose levels go through the venue's table. */
+static inline void twi_sides_open(twi_sides *sides, twi_venue *venue)
+{
+    sides->rows = venue->rows;
+    twi_rows_reset(sides->rows);
+}
 
 static inline void twi_scan_side(twi_json *json, twi_side side, twi_sides *sides)
 {
-    sides->has[side] = twi_json_defer(json, &sides->at[side]);
+    sides->read[side] = sides->rows != NULL && twi_json_peek(json) == TWI_JSON_ARRAY &&
+                        twi_rows_read_pairs(sides->rows, json, side, &sides->range[side]);
+    sides->has[side] = sides->read[side] || twi_json_defer(json, &sides->at[side]);
+}
+
+/* The same on the straight road (json_take.h): false if they are unusual. */
+static inline bool twi_sides_take(twi_json *json, twi_side side, twi_sides *sides)
+{
+    sides->has[side] = sides->read[side] = twi_rows_read_pairs(sides->rows, json, side, &sides->range[side]);
+    return sides->read[side];
 }
 
 /* "2021-04-17T16:43:30.244075Z" to ns. */

@@ -72,6 +72,7 @@ static size_t lay_out(twi_venue *venue, uint8_t *base, const twi_venue_traits *t
     venue->book_bytes = (twi_book_size(levels) + STATE_ALIGN - 1) & ~(size_t)(STATE_ALIGN - 1);
     venue->book_levels = levels;
     venue->book_memory = carve(&carver, slots * venue->book_bytes);
+    venue->rows = carve(&carver, sizeof(twi_rows));
     uint8_t *backlog_memory = carve(&carver, backlog);
     if (base != NULL && backlog > 0)
         twi_backlog_init(&venue->backlog, backlog_memory, backlog);

@@ -18,6 +18,7 @@
 #include "engine/book/backlog.h"
 #include "engine/book/book.h"
 #include "engine/proto/json_scan.h"
+#include "feed/rows.h"
 #include "feed/text.h"
 #include "feed/times.h"
 #include "tickwire/feed.h"
@@ -184,6 +185,7 @@ struct twi_venue {
     size_t book_bytes;
     uint8_t *extra, *extra_slots;
     twi_backlog backlog;
+    twi_rows *rows; /* levels of the message that is being read */
     tw_feed_stats stats;
     twi_link links[TW_FEED_LINKS_MAX];
     char stream_url[TW_FEED_URL_MAX + 1], rest_url[TW_FEED_URL_MAX + 1]; /* empty: the venue's */

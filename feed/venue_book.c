@@ -51,6 +51,14 @@ void twi_update_level(twi_update *update, twi_side side, tw_decimal price, tw_de
     put_record(update, TW_EVENT_LEVEL, side == TWI_ASK ? TW_FLAG_ASK : 0, price, amount);
 }
 
+void twi_update_table(twi_update *update, const twi_rows *rows, twi_row_range range)
+{
+    for (const twi_row *row = rows->list + range.first, *end = row + range.count; row < end; row++)
+        twi_update_level(update, (twi_side)row->side,
+                         (tw_decimal){.mantissa = row->price, .exponent = row->price_exponent},
+                         (tw_decimal){.mantissa = row->amount, .exponent = row->amount_exponent});
+}
+
 void twi_update_rows(twi_update *update, twi_side side, twi_json *json)
 {
     if (!twi_json_enter_array(json))

@@ -34,6 +34,8 @@ void twi_update_begin(twi_update *update, twi_venue *venue, twi_slot *slot, tw_s
 void twi_update_level(twi_update *update, twi_side side, tw_decimal price, tw_decimal amount);
 /* Reads [[price, amount, ...], ...]; further items of a row are checked and ignored. */
 void twi_update_rows(twi_update *update, twi_side side, twi_json *json);
+/* Levels that were read into the table. */
+void twi_update_table(twi_update *update, const twi_rows *rows, twi_row_range range);
 /* The scan of the message failed after begin(): the book is broken. */
 tw_status twi_update_abort(twi_update *update);
 /* Cuts the book to the venue's depth; end() does it otherwise. Before a checksum is computed over the book. */

@@ -49,6 +49,19 @@ static inline void twi_prefetch_write(const void *address)
 #endif
 }
 
+/* A function that is compiled for AVX2 and BMI2 whatever the rest is compiled for; call it only if twi_cpu_has_avx2().
+ * TWI_HAVE_AVX2_FUNCTIONS is 0 where there is no such thing. */
+#if defined(__x86_64__)
+#define TWI_HAVE_AVX2_FUNCTIONS 1
+#define TWI_TARGET_AVX2         __attribute__((target("avx2,bmi,bmi2")))
+static inline int twi_cpu_has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+}
+#else
+#define TWI_HAVE_AVX2_FUNCTIONS 0
+#endif
+
 /* A hint to the CPU that this is a spin-wait; costs nothing when the wait is over. */
 static inline void twi_cpu_relax(void)
 {

@@ -1,6 +1,8 @@
 /* json_scan.c - the scanner's slow and rare paths; the fast ones are inline in json_scan.h. */
 #include "engine/proto/json_scan.h"
 
+#include "engine/proto/json_take.h"
+
 enum { UTF8_TWO_FROM = 0x80, UTF8_THREE_FROM = 0x800, UTF8_FOUR_FROM = 0x10000 };
 
 void twi_json_init(twi_json *json, const void *text, size_t len)
@@ -419,4 +421,19 @@ bool twi_json_equal_slow(twi_json_slice slice, const char *text, size_t len)
     size_t plain_len;
     return twi_json_unescape(slice, plain, sizeof(plain), &plain_len) == TW_OK && plain_len == len &&
            memcmp(plain, text, len) == 0;
+}
+
+/* ---- the straight road's rare turns (json_take.h) ---- */
+
+bool twi_json_take_uint_slow(twi_json *json, uint64_t *out)
+{
+    enum { DIGITS_MAX = 19 };
+    const uint8_t *end = digits_end(json->at, json->end);
+    ptrdiff_t count = end - json->at;
+    bool overflow;
+    if (count == 0 || count > DIGITS_MAX || (*json->at == '0' && count > 1) ||
+        !parse_digits((const char *)json->at, (size_t)count, out, &overflow))
+        return false;
+    json->at = end;
+    return true;
 }
