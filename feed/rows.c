@@ -1,10 +1,10 @@
 /* rows.c - see rows.h.
  *
- * Method:   a row is short. One mask tells where in the 64 bytes from its start the bytes are that are no digits, so the
- *           ends of its numbers are found by counting zeros, and the numbers are read in words of eight digits; the
- *           length of a number costs no branch. The window is TWI_ROWS_WINDOW bytes; what is nearer than that to the
- *           end of the message is read from a copy with zeros behind it. A row that does not fit the window, or has
- *           numbers of more than 18 digits, is read by the general scanner. */
+ * Method:   a row is short. One mask tells where in the 64 bytes from its start the bytes are that are no digits, so
+ *           the ends of its numbers are found by counting zeros, and the numbers are read in vectors or words; the
+ *           length of a number costs no branch. What is nearer to the end of the message than such a window is read
+ *           from a copy with zeros behind it. A row that does not fit the window, or has numbers of more than 18
+ *           digits, is read by the general scanner. */
 #include "feed/rows.h"
 
 #include "engine/base/digits.h"
@@ -361,11 +361,15 @@ static const readers *best_readers(void)
 }
 #endif
 
-bool twi_rows_read_pairs(twi_rows *rows, twi_json *json, twi_side side, twi_row_range *range)
+static bool read_pairs(const readers *by, twi_rows *rows, twi_json *json, twi_side side, twi_row_range *range)
 {
-    const readers *by = best_readers();
     bool bare = json->end - json->at > 2 && json->at[2] != '"';
     return bare ? by->bare(rows, json, side, range) : by->quoted(rows, json, side, range);
+}
+
+bool twi_rows_read_pairs(twi_rows *rows, twi_json *json, twi_side side, twi_row_range *range)
+{
+    return read_pairs(best_readers(), rows, json, side, range);
 }
 
 bool twi_rows_read_changes(twi_rows *rows, twi_json *json, twi_row_range *range)
@@ -376,4 +380,19 @@ bool twi_rows_read_changes(twi_rows *rows, twi_json *json, twi_row_range *range)
 bool twi_rows_read_objects(twi_rows *rows, twi_json *json, twi_side side, twi_row_range *range)
 {
     return best_readers()->objects(rows, json, side, range);
+}
+
+bool twi_rows_plain_pairs(twi_rows *rows, twi_json *json, twi_side side, twi_row_range *range)
+{
+    return read_pairs(&ANY_MACHINE, rows, json, side, range);
+}
+
+bool twi_rows_plain_changes(twi_rows *rows, twi_json *json, twi_row_range *range)
+{
+    return changes_by_words(rows, json, TWI_BID, range);
+}
+
+bool twi_rows_plain_objects(twi_rows *rows, twi_json *json, twi_side side, twi_row_range *range)
+{
+    return objects_by_words(rows, json, side, range);
 }

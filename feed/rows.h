@@ -45,4 +45,9 @@ bool twi_rows_read_changes(twi_rows *rows, twi_json *json, twi_row_range *range)
 /* [{"price":1.5,"qty":2}, ...] */
 bool twi_rows_read_objects(twi_rows *rows, twi_json *json, twi_side side, twi_row_range *range);
 
+/* The same as they are on a machine without AVX2; for tests. */
+bool twi_rows_plain_pairs(twi_rows *rows, twi_json *json, twi_side side, twi_row_range *range);
+bool twi_rows_plain_changes(twi_rows *rows, twi_json *json, twi_row_range *range);
+bool twi_rows_plain_objects(twi_rows *rows, twi_json *json, twi_side side, twi_row_range *range);
+
 #endif

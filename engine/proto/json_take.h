@@ -1,5 +1,5 @@
-/* json_take.h - the straight road through JSON that a venue always writes the same way: expected text is compared as one
- * piece, numbers are read in words, and nothing is looked up.
+/* json_take.h - the straight road through JSON that a venue always writes the same way: expected text is compared as
+ * one piece, numbers are read in words, and nothing is looked up.
  *
  * Usage:    twi_json at = json;          a copy: whatever fails leaves the caller at the general scan, from the start
  *           bool straight = TWI_JSON_TAKE(&at, "{\"e\":\"trade\",\"E\":") && twi_json_take_uint(&at, &ms) &&
