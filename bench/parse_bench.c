@@ -1,6 +1,7 @@
 /* parse_bench.c - from a venue's JSON to events: the adapters beside the same extraction with jansson and simdjson.
  *
- * Usage:    parse_bench [--quick] [--json] [--venue NAME]
+ * Usage:    parse_bench [--quick] [--json] [--venue NAME] [--kind KIND]
+ *           KIND is trade, quote, delta or snapshot.
  *           Prints nanoseconds per message (median and quartiles), the ratios, and what must hold: at least 5 times as
  *           fast as jansson and no slower than simdjson on demand, for every kind of message. Ends with 1 if that does
  *           not hold; --quick only checks that everything runs and that all three read the same.
@@ -234,7 +235,12 @@ static void measure(bench *b, bool quick)
 
 /* ---- cases ---- */
 
-static void add_cases(bench *b, twb_format format)
+static bool is_kind(twb_kind kind, const char *wanted)
+{
+    return wanted == NULL || strstr(twb_kind_name(kind), wanted) != NULL;
+}
+
+static void add_cases(bench *b, twb_format format, const char *only_kind)
 {
     twb_venue *recorded = &b->recorded[format], *made = &b->made[format];
     twb_venue_open(recorded, VENUES[format].name, VENUES[format].recording, MESSAGES_MAX);
@@ -243,8 +249,8 @@ static void add_cases(bench *b, twb_format format)
     for (twb_kind kind = 0; kind < TWB_KIND_COUNT; kind++) {
         bool enough = recorded->kinds[kind].count >= (kind == TWB_SNAPSHOT ? 1 : MESSAGES_MIN);
         twb_venue *from = !recorded->recorded || enough ? recorded : made;
-        if (format == TWB_BYBIT && kind == TWB_QUOTE)
-            continue; /* tickers tell what changed only: a parser alone has no quote */
+        if ((format == TWB_BYBIT && kind == TWB_QUOTE) || !is_kind(kind, only_kind))
+            continue; /* Bybit's tickers tell what changed only: a parser alone has no quote */
         if (from->kinds[kind].count > 0)
             b->cases[b->case_count++] = (bench_case){.venue = from, .format = format, .kind = kind};
     }
@@ -325,7 +331,7 @@ static bool check_ratio(const bench *b, rival against, double minimum)
 
 static int usage(const char *what)
 {
-    fprintf(stderr, "parse_bench: %s\nusage: parse_bench [--quick] [--json] [--venue NAME]\n", what);
+    fprintf(stderr, "parse_bench: %s\nusage: parse_bench [--quick] [--json] [--venue NAME] [--kind KIND]\n", what);
     return 2;
 }
 
@@ -333,7 +339,7 @@ int main(int argc, char **argv)
 {
     static bench b;
     bool quick = false, as_json = false;
-    const char *only = NULL;
+    const char *only = NULL, *only_kind = NULL;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--quick") == 0)
             quick = true;
@@ -341,16 +347,18 @@ int main(int argc, char **argv)
             as_json = true;
         else if (strcmp(argv[i], "--venue") == 0 && i + 1 < argc)
             only = argv[++i];
+        else if (strcmp(argv[i], "--kind") == 0 && i + 1 < argc)
+            only_kind = argv[++i];
         else
             return usage(argv[i]);
     }
     b.rounds = quick ? ROUNDS_QUICK : ROUNDS_FULL;
     for (twb_format format = 0; format < TWB_FORMAT_COUNT; format++) {
         if (only == NULL || strcmp(only, VENUES[format].name) == 0)
-            add_cases(&b, format);
+            add_cases(&b, format, only_kind);
     }
     if (b.case_count == 0)
-        return usage("no such venue; there are binance, okx, bybit, coinbaseexchange, kraken");
+        return usage("nothing to measure; venues are binance, okx, bybit, coinbaseexchange, kraken");
     for (rival which = TICKWIRE; which < RIVAL_COUNT; which++)
         b.out[which].events = calloc(EVENTS_MAX, sizeof(tw_event));
     for (uint32_t i = 0; i < b.case_count; i++)

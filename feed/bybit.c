@@ -7,6 +7,7 @@
  *           and ids are shown as "linear:BTCUSDT". Linear tickers send what changed only; spot tickers have no best bid
  *           and ask. The order of members differs between the categories.
  * Source:   bybit-exchange.github.io/docs/v5/ws; recordings. */
+#include "engine/proto/json_take.h"
 #include "feed/market.h"
 #include "feed/registry.h"
 #include "feed/shapes.h"
@@ -209,6 +210,138 @@ static tw_status on_data(const bybit_message *m, twi_json_slice topic_text, twi_
     return trade ? twi_emit_trades(slot, data, read_trade, m->recv_ns, m->sink) : on_ticker(m, slot, data);
 }
 
+/* ---- the usual messages, read once, in the order in which Bybit writes them ----
+ *
+ * True: *status is what came of it. False: nothing was done; the general way reads it from its start. */
+
+/* Derivatives tell the type first, spot the time. */
+static bool take_head(twi_json *json, bybit_message *m, twi_json_slice *topic)
+{
+    uint64_t ms;
+    twi_json_slice type;
+    if (!TWI_JSON_TAKE(json, "{\"topic\":\"") || !twi_json_take_word(json, topic))
+        return false;
+    bool type_first = TWI_JSON_TAKE(json, "\",\"type\":\"");
+    if (type_first ? !twi_json_take_word(json, &type) || !TWI_JSON_TAKE(json, "\",\"ts\":") ||
+                         !twi_json_take_uint(json, &ms) || !TWI_JSON_TAKE(json, ",\"data\":")
+                   : !TWI_JSON_TAKE(json, "\",\"ts\":") || !twi_json_take_uint(json, &ms) ||
+                         !TWI_JSON_TAKE(json, ",\"type\":\"") || !twi_json_take_word(json, &type) ||
+                         !TWI_JSON_TAKE(json, "\",\"data\":"))
+        return false;
+    m->time_ns = twi_time_from_ms((int64_t)ms);
+    m->snapshot = TWI_JSON_IS(type, "snapshot");
+    return true;
+}
+
+static bool take_book(twi_json *json, bybit_book *book)
+{
+    uint64_t unused;
+    twi_json_slice symbol;
+    book->has_u = true;
+    return TWI_JSON_TAKE(json, "{\"s\":\"") && twi_json_take_word(json, &symbol) && TWI_JSON_TAKE(json, "\",\"b\":") &&
+           twi_sides_take(json, TWI_BID, &book->sides) && TWI_JSON_TAKE(json, ",\"a\":") &&
+           twi_sides_take(json, TWI_ASK, &book->sides) && TWI_JSON_TAKE(json, ",\"u\":") &&
+           twi_json_take_uint(json, &book->u) && TWI_JSON_TAKE(json, ",\"seq\":") &&
+           twi_json_take_uint(json, &unused) && TWI_JSON_TAKE(json, "},\"cts\":") &&
+           twi_json_take_uint(json, &unused) && TWI_JSON_TAKE(json, "}") && json->at == json->end;
+}
+
+/* true or false, which nobody needs. */
+static bool take_flag(twi_json *json)
+{
+    return TWI_JSON_TAKE(json, "false") || TWI_JSON_TAKE(json, "true");
+}
+
+/* Of spot, behind the first member's name. */
+static bool take_spot_trade(twi_json *json, twi_trade *trade)
+{
+    uint64_t ms, unused;
+    if (!twi_json_take_word(json, &trade->id) || !TWI_JSON_TAKE(json, "\",\"T\":") || !twi_json_take_uint(json, &ms) ||
+        !TWI_JSON_TAKE(json, ",\"p\":") || !twi_json_decimal(json, &trade->price) || !TWI_JSON_TAKE(json, ",\"v\":") ||
+        !twi_json_decimal(json, &trade->amount))
+        return false;
+    trade->sell = TWI_JSON_TAKE(json, ",\"S\":\"Sell\"");
+    trade->venue_ns = twi_time_from_ms((int64_t)ms);
+    return (trade->sell || TWI_JSON_TAKE(json, ",\"S\":\"Buy\"")) && TWI_JSON_TAKE(json, ",\"seq\":") &&
+           twi_json_take_uint(json, &unused) && TWI_JSON_TAKE(json, ",\"s\":") && twi_json_take_string(json) &&
+           TWI_JSON_TAKE(json, ",\"BT\":") && take_flag(json) && TWI_JSON_TAKE(json, ",\"RPI\":") && take_flag(json) &&
+           TWI_JSON_TAKE(json, "}");
+}
+
+/* With other members, or in another order, false. */
+static bool take_trade(twi_json *json, twi_trade *trade)
+{
+    uint64_t ms, unused;
+    if (TWI_JSON_TAKE(json, "{\"i\":\""))
+        return take_spot_trade(json, trade);
+    if (!TWI_JSON_TAKE(json, "{\"T\":") || !twi_json_take_uint(json, &ms) || !TWI_JSON_TAKE(json, ",\"s\":") ||
+        !twi_json_take_string(json))
+        return false;
+    trade->sell = TWI_JSON_TAKE(json, ",\"S\":\"Sell\"");
+    trade->venue_ns = twi_time_from_ms((int64_t)ms);
+    return (trade->sell || TWI_JSON_TAKE(json, ",\"S\":\"Buy\"")) && TWI_JSON_TAKE(json, ",\"v\":") &&
+           twi_json_decimal(json, &trade->amount) && TWI_JSON_TAKE(json, ",\"p\":") &&
+           twi_json_decimal(json, &trade->price) && TWI_JSON_TAKE(json, ",\"L\":") && twi_json_take_string(json) &&
+           TWI_JSON_TAKE(json, ",\"i\":\"") && twi_json_take_word(json, &trade->id) &&
+           TWI_JSON_TAKE(json, "\",\"BT\":") && take_flag(json) && TWI_JSON_TAKE(json, ",\"RPI\":") &&
+           take_flag(json) && TWI_JSON_TAKE(json, ",\"seq\":") && twi_json_take_uint(json, &unused) &&
+           TWI_JSON_TAKE(json, "}");
+}
+
+/* All of them, or the general way: nothing is told before the whole message was read. */
+static bool take_trades(twi_json *json, twi_trade *trades, uint32_t trade_max, uint32_t *count)
+{
+    if (!TWI_JSON_TAKE(json, "["))
+        return false;
+    for (*count = 0; *count < trade_max;) {
+        twi_trade *trade = &trades[(*count)++];
+        twi_json start = *json;
+        *trade = (twi_trade){.history = false};
+        if (!take_trade(json, trade)) {
+            *json = start;
+            *trade = (twi_trade){.history = false};
+            read_trade(json, trade);
+        }
+        if (!TWI_JSON_TAKE(json, ","))
+            return TWI_JSON_TAKE(json, "]}") && json->at == json->end && json->status == TW_OK;
+    }
+    return false;
+}
+
+static bool use_usual_trades(const bybit_message *m, const bybit_topic *topic, twi_json *json, tw_status *status)
+{
+    enum { TRADES_MAX = 32 };
+    twi_trade trades[TRADES_MAX];
+    uint32_t count;
+    if (!take_trades(json, trades, TRADES_MAX, &count))
+        return false;
+    twi_slot *slot = twi_venue_slot(m->venue, m->link, topic->id.text, topic->id.len);
+    *status = TW_OK;
+    for (uint32_t i = 0; slot != NULL && *status == TW_OK && i < count; i++)
+        *status = twi_emit_trade(slot, &trades[i], m->recv_ns, m->sink);
+    return true;
+}
+
+static bool use_usual(bybit_message *m, const uint8_t *msg, size_t msg_len, tw_status *status)
+{
+    twi_json json = {.at = msg, .end = msg + msg_len};
+    twi_json_slice text;
+    bybit_topic topic;
+    bybit_book book;
+    if (!take_head(&json, m, &text) || !split_topic(text, &topic))
+        return false;
+    if (TWI_JSON_IS(topic.kind, "publicTrade"))
+        return use_usual_trades(m, &topic, &json, status);
+    if (!TWI_JSON_IS(topic.kind, "orderbook") || topic.depth == 1)
+        return false;
+    twi_sides_open(&book.sides, m->venue);
+    if (!take_book(&json, &book))
+        return false;
+    twi_slot *slot = twi_venue_slot(m->venue, m->link, topic.id.text, topic.id.len);
+    *status = slot != NULL ? on_book(m, slot, topic.depth, &book) : TW_OK;
+    return true;
+}
+
 /* ---- control ---- */
 
 typedef struct bybit_answer {
@@ -241,7 +374,11 @@ static tw_status on_message(twi_venue *venue, uint32_t link, int64_t recv_ns, co
     bybit_answer answer = {.success = false};
     twi_json json, data = {0};
     twi_json_slice key, topic = {0}, type = {0};
+    tw_status status;
     bool has_data = false;
+    if (TWI_LIKELY(use_usual(&m, msg, msg_len, &status)))
+        return status;
+    m = (bybit_message){.venue = venue, .sink = sink, .link = link, .recv_ns = recv_ns};
     twi_json_init(&json, msg, msg_len);
     twi_json_enter_object(&json);
     while (twi_json_next_member(&json, &key)) {

@@ -6,6 +6,7 @@
  *           subscription. The plain `level2` channel needs a login, `level2_batch` has the same messages every 50 ms.
  *           Each `subscriptions` message lists all that is subscribed.
  * Source:   docs.cdp.coinbase.com/exchange/websocket-feed; recordings. */
+#include "engine/proto/json_take.h"
 #include "feed/market.h"
 #include "feed/registry.h"
 #include "feed/shapes.h"
@@ -21,8 +22,16 @@ typedef struct cbx_message {
     bool maker_sells, has_bid, has_ask;
     twi_sides sides;
     twi_json changes, channels;
-    bool has_changes, has_channels;
+    twi_row_range change_rows;
+    bool has_changes, has_channels, changes_read; /* read: the changes are in the table */
 } cbx_message;
+
+static void read_changes(twi_json *json, cbx_message *m)
+{
+    m->changes_read = twi_json_peek(json) == TWI_JSON_ARRAY && m->sides.rows != NULL &&
+                      twi_rows_read_changes(m->sides.rows, json, &m->change_rows);
+    m->has_changes = m->changes_read || twi_json_defer(json, &m->changes);
+}
 
 static void read_member(twi_json *json, twi_json_slice key, cbx_message *m)
 {
@@ -31,7 +40,7 @@ static void read_member(twi_json *json, twi_json_slice key, cbx_message *m)
     else if (TWI_JSON_IS(key, "product_id"))
         twi_json_string(json, &m->product);
     else if (TWI_JSON_IS(key, "changes"))
-        m->has_changes = twi_json_defer(json, &m->changes);
+        read_changes(json, m);
     else if (TWI_JSON_IS(key, "time"))
         twi_scan_iso(json, &m->time_ns);
     else if (TWI_JSON_IS(key, "side"))
@@ -74,7 +83,12 @@ static tw_status on_book(twi_venue *venue, twi_slot *slot, cbx_message *m, bool 
     if (!snapshot && !twi_venue_delta_usable(slot))
         return TW_OK;
     twi_update_begin(&update, venue, slot, sink, &info);
-    return snapshot ? twi_update_finish(&update, &m->sides) : twi_update_changes(&update, &m->changes);
+    if (snapshot)
+        return twi_update_finish(&update, &m->sides);
+    if (!m->changes_read)
+        return twi_update_changes(&update, &m->changes);
+    twi_update_table(&update, m->sides.rows, m->change_rows);
+    return twi_update_end(&update);
 }
 
 static tw_status on_trade(twi_slot *slot, const cbx_message *m, bool history, int64_t recv_ns, tw_sink *sink)
@@ -146,12 +160,111 @@ static tw_status on_error(twi_venue *venue, uint32_t link, const cbx_message *m,
     return TW_OK;
 }
 
+static tw_status use_data(twi_venue *venue, uint32_t link, cbx_message *m, int64_t recv_ns, tw_sink *sink)
+{
+    bool update = TWI_JSON_IS(m->type, "l2update"), snapshot = TWI_JSON_IS(m->type, "snapshot");
+    bool match = TWI_JSON_IS(m->type, "match"), last_match = TWI_JSON_IS(m->type, "last_match");
+    bool ticker = TWI_JSON_IS(m->type, "ticker");
+    if (!update && !snapshot && !match && !last_match && !ticker) {
+        venue->stats.ignored++; /* heartbeat, status */
+        return TW_OK;
+    }
+    twi_slot *slot = twi_venue_slot(venue, link, m->product.text, m->product.len);
+    if (slot == NULL)
+        return TW_OK;
+    if (update || snapshot)
+        return on_book(venue, slot, m, snapshot, recv_ns, sink);
+    return ticker ? on_ticker(slot, m, recv_ns, sink) : on_trade(slot, m, last_match, recv_ns, sink);
+}
+
+/* ---- the usual messages, member by member in the order in which Coinbase writes them ---- */
+
+/* ,"time":"..."} at the end of the message */
+static bool take_time(twi_json *json, cbx_message *m)
+{
+    twi_json_slice text;
+    if (!TWI_JSON_TAKE(json, ",\"time\":\"") || !twi_json_take_word(json, &text))
+        return false;
+    m->time_ns = twi_time_from_iso(text.text, text.len);
+    return TWI_JSON_TAKE(json, "\"");
+}
+
+static bool take_update(twi_json *json, cbx_message *m)
+{
+    m->type = (twi_json_slice){.text = "l2update", .len = 8};
+    m->has_changes = m->changes_read = true;
+    return TWI_JSON_TAKE(json, "l2update\",\"product_id\":\"") && twi_json_take_word(json, &m->product) &&
+           TWI_JSON_TAKE(json, "\",\"changes\":") && twi_rows_read_changes(m->sides.rows, json, &m->change_rows) &&
+           take_time(json, m);
+}
+
+static bool take_match(twi_json *json, cbx_message *m)
+{
+    m->type = (twi_json_slice){.text = "match", .len = 5};
+    if (!TWI_JSON_TAKE(json, "match\",\"trade_id\":") || !twi_json_take_digits(json, &m->trade_id) ||
+        !TWI_JSON_TAKE(json, ",\"maker_order_id\":") || !twi_json_take_string(json) ||
+        !TWI_JSON_TAKE(json, ",\"taker_order_id\":") || !twi_json_take_string(json))
+        return false;
+    m->maker_sells = TWI_JSON_TAKE(json, ",\"side\":\"sell\"");
+    if (!m->maker_sells && !TWI_JSON_TAKE(json, ",\"side\":\"buy\""))
+        return false;
+    uint64_t sequence;
+    return TWI_JSON_TAKE(json, ",\"size\":") && twi_json_decimal(json, &m->size) &&
+           TWI_JSON_TAKE(json, ",\"price\":") && twi_json_decimal(json, &m->price) &&
+           TWI_JSON_TAKE(json, ",\"product_id\":\"") && twi_json_take_word(json, &m->product) &&
+           TWI_JSON_TAKE(json, "\",\"sequence\":") && twi_json_take_uint(json, &sequence) && take_time(json, m);
+}
+
+/* Today's form has best_bid_size and best_ask_size. */
+static bool take_ticker(twi_json *json, cbx_message *m)
+{
+    uint64_t number;
+    m->type = (twi_json_slice){.text = "ticker", .len = 6};
+    if (!TWI_JSON_TAKE(json, "ticker\",\"sequence\":") || !twi_json_take_uint(json, &number) ||
+        !TWI_JSON_TAKE(json, ",\"product_id\":\"") || !twi_json_take_word(json, &m->product) ||
+        !TWI_JSON_TAKE(json, "\",\"price\":") || !twi_json_take_string(json) ||
+        !TWI_JSON_TAKE(json, ",\"open_24h\":") || !twi_json_take_string(json) ||
+        !TWI_JSON_TAKE(json, ",\"volume_24h\":") || !twi_json_take_string(json) ||
+        !TWI_JSON_TAKE(json, ",\"low_24h\":") || !twi_json_take_string(json) ||
+        !TWI_JSON_TAKE(json, ",\"high_24h\":") || !twi_json_take_string(json) ||
+        !TWI_JSON_TAKE(json, ",\"volume_30d\":") || !twi_json_take_string(json) ||
+        !TWI_JSON_TAKE(json, ",\"best_bid\":") || !twi_scan_optional(json, &m->bid))
+        return false;
+    if (TWI_JSON_TAKE(json, ",\"best_bid_size\":") && !twi_scan_optional(json, &m->bid_size))
+        return false;
+    if (!TWI_JSON_TAKE(json, ",\"best_ask\":") || !twi_scan_optional(json, &m->ask))
+        return false;
+    if (TWI_JSON_TAKE(json, ",\"best_ask_size\":") && !twi_scan_optional(json, &m->ask_size))
+        return false;
+    m->has_bid = m->has_ask = true;
+    return TWI_JSON_TAKE(json, ",\"side\":") && twi_json_take_string(json) && take_time(json, m) &&
+           TWI_JSON_TAKE(json, ",\"trade_id\":") && twi_json_take_uint(json, &number) &&
+           TWI_JSON_TAKE(json, ",\"last_size\":") && twi_json_take_string(json);
+}
+
+/* False: not one of the usual messages. */
+static bool take_usual(const uint8_t *msg, size_t msg_len, cbx_message *m)
+{
+    twi_json json = {.at = msg, .end = msg + msg_len};
+    if (!TWI_JSON_TAKE(&json, "{\"type\":\"") || json.at == json.end)
+        return false;
+    bool taken = *json.at == 'l'   ? take_update(&json, m)
+                 : *json.at == 'm' ? take_match(&json, m)
+                                   : *json.at == 't' && take_ticker(&json, m);
+    return taken && TWI_JSON_TAKE(&json, "}") && json.at == json.end && json.status == TW_OK;
+}
+
 static tw_status on_message(twi_venue *venue, uint32_t link, int64_t recv_ns, const uint8_t *msg, size_t msg_len,
                             tw_sink *sink)
 {
     cbx_message m = {0};
     twi_json json;
     twi_json_slice key;
+    twi_sides_open(&m.sides, venue);
+    if (TWI_LIKELY(take_usual(msg, msg_len, &m)))
+        return use_data(venue, link, &m, recv_ns, sink);
+    m = (cbx_message){0};
+    twi_sides_open(&m.sides, venue);
     twi_json_init(&json, msg, msg_len);
     twi_json_enter_object(&json);
     while (twi_json_next_member(&json, &key))
@@ -162,19 +275,7 @@ static tw_status on_message(twi_venue *venue, uint32_t link, int64_t recv_ns, co
         return on_subscriptions(venue, link, &m);
     if (TWI_JSON_IS(m.type, "error"))
         return on_error(venue, link, &m, recv_ns, sink);
-    bool update = TWI_JSON_IS(m.type, "l2update"), snapshot = TWI_JSON_IS(m.type, "snapshot");
-    bool match = TWI_JSON_IS(m.type, "match"), last_match = TWI_JSON_IS(m.type, "last_match");
-    bool ticker = TWI_JSON_IS(m.type, "ticker");
-    if (!update && !snapshot && !match && !last_match && !ticker) {
-        venue->stats.ignored++; /* heartbeat, status */
-        return TW_OK;
-    }
-    twi_slot *slot = twi_venue_slot(venue, link, m.product.text, m.product.len);
-    if (slot == NULL)
-        return TW_OK;
-    if (update || snapshot)
-        return on_book(venue, slot, &m, snapshot, recv_ns, sink);
-    return ticker ? on_ticker(slot, &m, recv_ns, sink) : on_trade(slot, &m, last_match, recv_ns, sink);
+    return use_data(venue, link, &m, recv_ns, sink);
 }
 
 static void write_streams(twi_venue *venue, uint32_t link, bool subscribe, tw_channel channel, twi_slot *const *slots,

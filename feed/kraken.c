@@ -6,6 +6,7 @@
  * Quirks:   numbers are bare and their trailing zeros matter; one confirmation per symbol; an unsubscribe names the
  *           depth; a trade snapshot is history, oldest first.
  * Source:   docs.kraken.com/api/docs/websocket-v2, guides "Book checksum" and "Reconnection". */
+#include "engine/proto/json_take.h"
 #include "feed/kraken_common.h"
 #include "feed/registry.h"
 #include "feed/shapes.h"
@@ -76,81 +77,204 @@ static void apply_levels(twi_update *update, twi_side side, twi_json *json)
     }
 }
 
+static tw_status use_book(const kraken_message *m, kraken_book *book)
+{
+    twi_slot *slot = twi_venue_slot(m->venue, m->link, book->symbol.text, book->symbol.len);
+    if (slot == NULL || (!m->snapshot && !twi_venue_delta_usable(slot)))
+        return TW_OK;
+    twi_update update;
+    twi_update_info info = {.snapshot = m->snapshot, .venue_ns = book->time_ns, .recv_ns = m->recv_ns};
+    twi_update_begin(&update, m->venue, slot, m->sink, &info);
+    for (twi_side side = TWI_BID; side <= TWI_ASK; side++) {
+        if (book->sides.read[side]) {
+            twi_update_table(&update, book->sides.rows, book->sides.range[side]);
+            continue;
+        }
+        if (!book->sides.has[side])
+            continue;
+        apply_levels(&update, side, &book->sides.at[side]);
+        if (book->sides.at[side].status != TW_OK)
+            return twi_update_abort(&update);
+    }
+    twi_update_cut(&update);
+    if (book->has_checksum)
+        twi_update_checksum(&update, (uint32_t)book->checksum, twi_kraken_checksum(&slot->book));
+    return twi_update_end(&update);
+}
+
 static tw_status on_book(const kraken_message *m, twi_json *json)
 {
     kraken_book book = {.time_ns = 0};
     read_book(json, &book);
-    if (json->status != TW_OK)
-        return TW_MALFORMED;
-    twi_slot *slot = twi_venue_slot(m->venue, m->link, book.symbol.text, book.symbol.len);
-    if (slot == NULL || (!m->snapshot && !twi_venue_delta_usable(slot)))
-        return TW_OK;
-    twi_update update;
-    twi_update_info info = {.snapshot = m->snapshot, .venue_ns = book.time_ns, .recv_ns = m->recv_ns};
-    twi_update_begin(&update, m->venue, slot, m->sink, &info);
-    for (twi_side side = TWI_BID; side <= TWI_ASK; side++) {
-        if (!book.sides.has[side])
-            continue;
-        apply_levels(&update, side, &book.sides.at[side]);
-        if (book.sides.at[side].status != TW_OK)
-            return twi_update_abort(&update);
-    }
-    twi_update_cut(&update);
-    if (book.has_checksum)
-        twi_update_checksum(&update, (uint32_t)book.checksum, twi_kraken_checksum(&slot->book));
-    return twi_update_end(&update);
+    return json->status == TW_OK ? use_book(m, &book) : TW_MALFORMED;
 }
 
 /* ---- trades and tickers ---- */
 
-static tw_status on_trade(const kraken_message *m, twi_json *json)
+static void read_trade(twi_json *json, twi_json_slice *symbol, twi_trade *trade)
 {
-    twi_json_slice key, symbol = {0};
-    twi_trade trade = {.history = m->snapshot};
+    twi_json_slice key;
     twi_json_enter_object(json);
     while (twi_json_next_member(json, &key)) {
         if (TWI_JSON_IS(key, "symbol"))
-            twi_json_string(json, &symbol);
+            twi_json_string(json, symbol);
         else if (TWI_JSON_IS(key, "side"))
-            twi_scan_is_sell(json, &trade.sell);
+            twi_scan_is_sell(json, &trade->sell);
         else if (TWI_JSON_IS(key, "price"))
-            twi_json_decimal(json, &trade.price);
+            twi_json_decimal(json, &trade->price);
         else if (TWI_JSON_IS(key, "qty"))
-            twi_json_decimal(json, &trade.amount);
+            twi_json_decimal(json, &trade->amount);
         else if (TWI_JSON_IS(key, "trade_id"))
-            twi_json_scalar(json, &trade.id);
+            twi_json_scalar(json, &trade->id);
         else if (TWI_JSON_IS(key, "timestamp"))
-            twi_scan_iso(json, &trade.venue_ns);
+            twi_scan_iso(json, &trade->venue_ns);
         else
             twi_json_skip(json);
     }
-    twi_slot *slot = json->status == TW_OK ? twi_venue_slot(m->venue, m->link, symbol.text, symbol.len) : NULL;
-    return slot != NULL ? twi_emit_trade(slot, &trade, m->recv_ns, m->sink) : TW_OK;
+}
+
+static tw_status use_trade(const kraken_message *m, twi_json_slice symbol, const twi_trade *trade)
+{
+    twi_slot *slot = twi_venue_slot(m->venue, m->link, symbol.text, symbol.len);
+    return slot != NULL ? twi_emit_trade(slot, trade, m->recv_ns, m->sink) : TW_OK;
+}
+
+static tw_status on_trade(const kraken_message *m, twi_json *json)
+{
+    twi_json_slice symbol = {0};
+    twi_trade trade = {.history = m->snapshot};
+    read_trade(json, &symbol, &trade);
+    return json->status == TW_OK ? use_trade(m, symbol, &trade) : TW_OK;
+}
+
+static void read_ticker(twi_json *json, twi_json_slice *symbol, twi_quote *quote)
+{
+    twi_json_slice key;
+    twi_json_enter_object(json);
+    while (twi_json_next_member(json, &key)) {
+        if (TWI_JSON_IS(key, "symbol"))
+            twi_json_string(json, symbol);
+        else if (TWI_JSON_IS(key, "bid"))
+            twi_scan_optional(json, &quote->bid);
+        else if (TWI_JSON_IS(key, "bid_qty"))
+            twi_scan_optional(json, &quote->bid_amount);
+        else if (TWI_JSON_IS(key, "ask"))
+            twi_scan_optional(json, &quote->ask);
+        else if (TWI_JSON_IS(key, "ask_qty"))
+            twi_scan_optional(json, &quote->ask_amount);
+        else if (TWI_JSON_IS(key, "timestamp"))
+            twi_scan_iso(json, &quote->venue_ns);
+        else
+            twi_json_skip(json);
+    }
+}
+
+static tw_status use_ticker(const kraken_message *m, twi_json_slice symbol, const twi_quote *quote)
+{
+    twi_slot *slot = twi_venue_slot(m->venue, m->link, symbol.text, symbol.len);
+    return slot != NULL ? twi_emit_quote(slot, quote, m->recv_ns, m->sink) : TW_OK;
 }
 
 static tw_status on_ticker(const kraken_message *m, twi_json *json)
 {
-    twi_json_slice key, symbol = {0};
+    twi_json_slice symbol = {0};
     twi_quote quote = {.venue_ns = 0};
-    twi_json_enter_object(json);
-    while (twi_json_next_member(json, &key)) {
-        if (TWI_JSON_IS(key, "symbol"))
-            twi_json_string(json, &symbol);
-        else if (TWI_JSON_IS(key, "bid"))
-            twi_scan_optional(json, &quote.bid);
-        else if (TWI_JSON_IS(key, "bid_qty"))
-            twi_scan_optional(json, &quote.bid_amount);
-        else if (TWI_JSON_IS(key, "ask"))
-            twi_scan_optional(json, &quote.ask);
-        else if (TWI_JSON_IS(key, "ask_qty"))
-            twi_scan_optional(json, &quote.ask_amount);
-        else if (TWI_JSON_IS(key, "timestamp"))
-            twi_scan_iso(json, &quote.venue_ns);
-        else
-            twi_json_skip(json);
-    }
-    twi_slot *slot = json->status == TW_OK ? twi_venue_slot(m->venue, m->link, symbol.text, symbol.len) : NULL;
-    return slot != NULL ? twi_emit_quote(slot, &quote, m->recv_ns, m->sink) : TW_OK;
+    read_ticker(json, &symbol, &quote);
+    return json->status == TW_OK ? use_ticker(m, symbol, &quote) : TW_OK;
+}
+
+/* ---- the usual messages, read once, in the order in which Kraken writes them ----
+ *
+ * One item in `data`, as all but snapshots have. True: *status is what came of it. False: nothing was done; the general
+ * way reads it from its start. */
+
+/* ,"timestamp":"...", the end of the item and of the message */
+static bool take_end(twi_json *json, int64_t *time_ns)
+{
+    twi_json_slice text;
+    if (!TWI_JSON_TAKE(json, ",\"timestamp\":\"") || !twi_json_take_word(json, &text))
+        return false;
+    *time_ns = twi_time_from_iso(text.text, text.len);
+    return TWI_JSON_TAKE(json, "\"}]}") && json->at == json->end && json->status == TW_OK;
+}
+
+static bool take_side(twi_json *json, twi_side side, kraken_book *book)
+{
+    twi_sides *sides = &book->sides;
+    sides->has[side] = sides->read[side] = twi_rows_read_objects(sides->rows, json, side, &sides->range[side]);
+    return sides->read[side];
+}
+
+static bool use_usual_book(const kraken_message *m, twi_json *json, tw_status *status)
+{
+    kraken_book book;
+    book.has_checksum = true;
+    twi_sides_open(&book.sides, m->venue);
+    if (!TWI_JSON_TAKE(json, "{\"symbol\":\"") || !twi_json_take_word(json, &book.symbol) ||
+        !TWI_JSON_TAKE(json, "\",\"bids\":") || !take_side(json, TWI_BID, &book) ||
+        !TWI_JSON_TAKE(json, ",\"asks\":") || !take_side(json, TWI_ASK, &book) ||
+        !TWI_JSON_TAKE(json, ",\"checksum\":") || !twi_json_take_uint(json, &book.checksum) ||
+        !take_end(json, &book.time_ns))
+        return false;
+    *status = use_book(m, &book);
+    return true;
+}
+
+static bool use_usual_trade(const kraken_message *m, twi_json *json, tw_status *status)
+{
+    twi_json_slice symbol;
+    twi_trade trade = {.history = m->snapshot};
+    if (!TWI_JSON_TAKE(json, "{\"symbol\":\"") || !twi_json_take_word(json, &symbol))
+        return false;
+    trade.sell = TWI_JSON_TAKE(json, "\",\"side\":\"sell\"");
+    if ((!trade.sell && !TWI_JSON_TAKE(json, "\",\"side\":\"buy\"")) || !TWI_JSON_TAKE(json, ",\"price\":") ||
+        !twi_json_decimal(json, &trade.price) || !TWI_JSON_TAKE(json, ",\"qty\":") ||
+        !twi_json_decimal(json, &trade.amount) || !TWI_JSON_TAKE(json, ",\"ord_type\":") ||
+        !twi_json_take_string(json) || !TWI_JSON_TAKE(json, ",\"trade_id\":") ||
+        !twi_json_take_digits(json, &trade.id) || !take_end(json, &trade.venue_ns))
+        return false;
+    *status = use_trade(m, symbol, &trade);
+    return true;
+}
+
+static bool take_ticker(twi_json *json, twi_json_slice *symbol, twi_quote *quote)
+{
+    return TWI_JSON_TAKE(json, "{\"symbol\":\"") && twi_json_take_word(json, symbol) &&
+           TWI_JSON_TAKE(json, "\",\"bid\":") && twi_json_decimal(json, &quote->bid) &&
+           TWI_JSON_TAKE(json, ",\"bid_qty\":") && twi_json_decimal(json, &quote->bid_amount) &&
+           TWI_JSON_TAKE(json, ",\"ask\":") && twi_json_decimal(json, &quote->ask) &&
+           TWI_JSON_TAKE(json, ",\"ask_qty\":") && twi_json_decimal(json, &quote->ask_amount) &&
+           TWI_JSON_TAKE(json, ",\"last\":") && twi_json_take_number(json) && TWI_JSON_TAKE(json, ",\"volume\":") &&
+           twi_json_take_number(json) && TWI_JSON_TAKE(json, ",\"vwap\":") && twi_json_take_number(json) &&
+           TWI_JSON_TAKE(json, ",\"low\":") && twi_json_take_number(json) && TWI_JSON_TAKE(json, ",\"high\":") &&
+           twi_json_take_number(json) && TWI_JSON_TAKE(json, ",\"change\":") && twi_json_take_number(json) &&
+           TWI_JSON_TAKE(json, ",\"change_pct\":") && twi_json_take_number(json);
+}
+
+static bool use_usual_ticker(const kraken_message *m, twi_json *json, tw_status *status)
+{
+    twi_json_slice symbol;
+    twi_quote quote;
+    if (!take_ticker(json, &symbol, &quote) || !take_end(json, &quote.venue_ns))
+        return false;
+    *status = use_ticker(m, symbol, &quote);
+    return true;
+}
+
+static bool use_usual(kraken_message *m, const uint8_t *msg, size_t msg_len, tw_status *status)
+{
+    twi_json json = {.at = msg, .end = msg + msg_len};
+    twi_json_slice channel;
+    if (!TWI_JSON_TAKE(&json, "{\"channel\":\"") || !twi_json_take_word(&json, &channel))
+        return false;
+    m->snapshot = TWI_JSON_TAKE(&json, "\",\"type\":\"snapshot\",\"data\":[");
+    if (!m->snapshot && !TWI_JSON_TAKE(&json, "\",\"type\":\"update\",\"data\":["))
+        return false;
+    if (TWI_JSON_IS(channel, "book"))
+        return use_usual_book(m, &json, status);
+    if (TWI_JSON_IS(channel, "trade"))
+        return use_usual_trade(m, &json, status);
+    return TWI_JSON_IS(channel, "ticker") && use_usual_ticker(m, &json, status);
 }
 
 /* ---- control ---- */
@@ -225,7 +349,11 @@ static tw_status on_message(twi_venue *venue, uint32_t link, int64_t recv_ns, co
     kraken_answer answer = {.success = false};
     twi_json json, data = {0};
     twi_json_slice key, channel = {0}, type = {0};
+    tw_status status;
     bool has_data = false;
+    if (TWI_LIKELY(use_usual(&m, msg, msg_len, &status)))
+        return status;
+    m.snapshot = false;
     twi_json_init(&json, msg, msg_len);
     twi_json_enter_object(&json);
     while (twi_json_next_member(&json, &key)) {

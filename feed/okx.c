@@ -8,6 +8,7 @@
  * Source:   okx.com/docs-v5 and its change log; recordings. */
 #include <zlib.h>
 
+#include "engine/proto/json_take.h"
 #include "feed/market.h"
 #include "feed/registry.h"
 #include "feed/shapes.h"
@@ -95,20 +96,22 @@ static tw_status apply_book(const okx_message *m, twi_slot *slot, okx_book *book
     return twi_update_end(&update);
 }
 
+static tw_status use_book(const okx_message *m, twi_slot *slot, okx_book *book)
+{
+    if (TWI_JSON_IS(m->action, "snapshot"))
+        return apply_book(m, slot, book, true);
+    if (!twi_venue_delta_usable(slot))
+        return TW_OK;
+    if (book->has_previous && book->previous != (int64_t)slot->seq)
+        return twi_venue_gap(m->venue, slot, book->previous > 0 ? (uint64_t)book->previous : 0, m->recv_ns, m->sink);
+    return apply_book(m, slot, book, false);
+}
+
 static tw_status on_book(const okx_message *m, twi_slot *slot, twi_json *json)
 {
     okx_book book = {.time_ns = 0};
-    bool snapshot = TWI_JSON_IS(m->action, "snapshot");
     read_book(json, &book);
-    if (json->status != TW_OK)
-        return TW_MALFORMED;
-    if (snapshot)
-        return apply_book(m, slot, &book, true);
-    if (!twi_venue_delta_usable(slot))
-        return TW_OK;
-    if (book.has_previous && book.previous != (int64_t)slot->seq)
-        return twi_venue_gap(m->venue, slot, book.previous > 0 ? (uint64_t)book.previous : 0, m->recv_ns, m->sink);
-    return apply_book(m, slot, &book, false);
+    return json->status == TW_OK ? use_book(m, slot, &book) : TW_MALFORMED;
 }
 
 /* bbo-tbt, books5: whole small books. */
@@ -129,47 +132,57 @@ static tw_status on_best(const okx_message *m, twi_slot *slot, twi_json *json)
 
 /* ---- trades and tickers ---- */
 
-static tw_status on_trade(const okx_message *m, twi_slot *slot, twi_json *json)
+static void read_trade(twi_json *json, twi_trade *trade)
 {
     twi_json_slice key;
-    twi_trade trade = {.history = false};
     twi_json_enter_object(json);
     while (twi_json_next_member(json, &key)) {
         if (TWI_JSON_IS(key, "tradeId"))
-            twi_json_scalar(json, &trade.id);
+            twi_json_scalar(json, &trade->id);
         else if (TWI_JSON_IS(key, "px"))
-            twi_json_decimal(json, &trade.price);
+            twi_json_decimal(json, &trade->price);
         else if (TWI_JSON_IS(key, "sz"))
-            twi_json_decimal(json, &trade.amount);
+            twi_json_decimal(json, &trade->amount);
         else if (TWI_JSON_IS(key, "side"))
-            twi_scan_is_sell(json, &trade.sell);
+            twi_scan_is_sell(json, &trade->sell);
         else if (TWI_JSON_IS(key, "ts"))
-            twi_scan_time(json, TWI_NS_PER_MS, &trade.venue_ns);
+            twi_scan_time(json, TWI_NS_PER_MS, &trade->venue_ns);
         else
             twi_json_skip(json);
     }
+}
+
+static tw_status on_trade(const okx_message *m, twi_slot *slot, twi_json *json)
+{
+    twi_trade trade = {.history = false};
+    read_trade(json, &trade);
     return json->status == TW_OK ? twi_emit_trade(slot, &trade, m->recv_ns, m->sink) : TW_MALFORMED;
+}
+
+static void read_ticker(twi_json *json, twi_quote *quote)
+{
+    twi_json_slice key;
+    twi_json_enter_object(json);
+    while (twi_json_next_member(json, &key)) {
+        if (TWI_JSON_IS(key, "bidPx"))
+            twi_scan_optional(json, &quote->bid);
+        else if (TWI_JSON_IS(key, "bidSz"))
+            twi_scan_optional(json, &quote->bid_amount);
+        else if (TWI_JSON_IS(key, "askPx"))
+            twi_scan_optional(json, &quote->ask);
+        else if (TWI_JSON_IS(key, "askSz"))
+            twi_scan_optional(json, &quote->ask_amount);
+        else if (TWI_JSON_IS(key, "ts"))
+            twi_scan_time(json, TWI_NS_PER_MS, &quote->venue_ns);
+        else
+            twi_json_skip(json);
+    }
 }
 
 static tw_status on_ticker(const okx_message *m, twi_slot *slot, twi_json *json)
 {
-    twi_json_slice key;
     twi_quote quote = {.venue_ns = 0};
-    twi_json_enter_object(json);
-    while (twi_json_next_member(json, &key)) {
-        if (TWI_JSON_IS(key, "bidPx"))
-            twi_scan_optional(json, &quote.bid);
-        else if (TWI_JSON_IS(key, "bidSz"))
-            twi_scan_optional(json, &quote.bid_amount);
-        else if (TWI_JSON_IS(key, "askPx"))
-            twi_scan_optional(json, &quote.ask);
-        else if (TWI_JSON_IS(key, "askSz"))
-            twi_scan_optional(json, &quote.ask_amount);
-        else if (TWI_JSON_IS(key, "ts"))
-            twi_scan_time(json, TWI_NS_PER_MS, &quote.venue_ns);
-        else
-            twi_json_skip(json);
-    }
+    read_ticker(json, &quote);
     return json->status == TW_OK ? twi_emit_quote(slot, &quote, m->recv_ns, m->sink) : TW_MALFORMED;
 }
 
@@ -207,6 +220,140 @@ static tw_status on_data(const okx_message *m, twi_json *data)
         status = its != TW_OK ? its : status;
     }
     return data->status == TW_OK ? status : TW_MALFORMED;
+}
+
+/* ---- the usual messages, read once, in the order in which OKX writes them ----
+ *
+ * True: *status is what came of it. False: nothing was done; the general way reads it from its start. */
+
+static bool take_end(const twi_json *json)
+{
+    twi_json rest = *json;
+    return rest.status == TW_OK && TWI_JSON_TAKE(&rest, "]}") && rest.at == rest.end;
+}
+
+static bool take_book(twi_json *json, okx_book *book)
+{
+    uint64_t ms, number;
+    if (!TWI_JSON_TAKE(json, "{\"asks\":") || !twi_sides_take(json, TWI_ASK, &book->sides) ||
+        !TWI_JSON_TAKE(json, ",\"bids\":") || !twi_sides_take(json, TWI_BID, &book->sides) ||
+        !TWI_JSON_TAKE(json, ",\"ts\":\"") || !twi_json_take_uint(json, &ms) ||
+        !TWI_JSON_TAKE(json, "\",\"checksum\":"))
+        return false;
+    bool negative = TWI_JSON_TAKE(json, "-");
+    if (!twi_json_take_uint(json, &number) || number > INT32_MAX)
+        return false;
+    book->checksum = negative ? -(int64_t)number : (int64_t)number;
+    book->has_checksum = true;
+    book->time_ns = twi_time_from_ms((int64_t)ms);
+    book->has_seq = TWI_JSON_TAKE(json, ",\"seqId\":");
+    if (book->has_seq && !twi_json_take_time(json, &book->seq))
+        return false;
+    book->has_previous = TWI_JSON_TAKE(json, ",\"prevSeqId\":");
+    negative = book->has_previous && TWI_JSON_TAKE(json, "-"); /* of a snapshot */
+    if (book->has_previous && !twi_json_take_time(json, &book->previous))
+        return false;
+    book->previous = negative ? -book->previous : book->previous;
+    return TWI_JSON_TAKE(json, "}");
+}
+
+static bool use_usual_book(const okx_message *m, twi_json *json, tw_status *status)
+{
+    okx_book book;
+    twi_sides_open(&book.sides, m->venue);
+    book.previous = 0;
+    book.seq = 0;
+    if (!take_book(json, &book) || !take_end(json))
+        return false;
+    twi_slot *slot = twi_venue_slot(m->venue, m->link, m->instrument.text, m->instrument.len);
+    *status = slot != NULL ? use_book(m, slot, &book) : TW_OK;
+    return true;
+}
+
+static bool take_trade(twi_json *json, twi_trade *trade)
+{
+    uint64_t ms;
+    twi_json_slice instrument;
+    if (!TWI_JSON_TAKE(json, "{\"instId\":\"") || !twi_json_take_word(json, &instrument) ||
+        !TWI_JSON_TAKE(json, "\",\"tradeId\":\"") || !twi_json_take_word(json, &trade->id) ||
+        !TWI_JSON_TAKE(json, "\",\"px\":") || !twi_json_decimal(json, &trade->price) ||
+        !TWI_JSON_TAKE(json, ",\"sz\":") || !twi_json_decimal(json, &trade->amount))
+        return false;
+    trade->sell = TWI_JSON_TAKE(json, ",\"side\":\"sell\"");
+    if ((!trade->sell && !TWI_JSON_TAKE(json, ",\"side\":\"buy\"")) || !TWI_JSON_TAKE(json, ",\"ts\":\"") ||
+        !twi_json_take_uint(json, &ms) || !TWI_JSON_TAKE(json, "\"}"))
+        return false;
+    trade->venue_ns = twi_time_from_ms((int64_t)ms);
+    return true;
+}
+
+/* One trade, as nearly always. */
+static bool use_usual_trade(const okx_message *m, twi_json *json, tw_status *status)
+{
+    twi_trade trade = {.history = false};
+    twi_json again = *json;
+    if (!take_trade(json, &trade)) {
+        trade = (twi_trade){.history = false};
+        *json = again; /* it has more members today */
+        read_trade(json, &trade);
+    }
+    if (!take_end(json))
+        return false;
+    twi_slot *slot = twi_venue_slot(m->venue, m->link, m->instrument.text, m->instrument.len);
+    *status = slot != NULL ? twi_emit_trade(slot, &trade, m->recv_ns, m->sink) : TW_OK;
+    return true;
+}
+
+/* The members before the prices are always the same ones; those behind them come and go. */
+static bool take_ticker(twi_json *json, twi_quote *quote)
+{
+    twi_json_slice key;
+    if (!TWI_JSON_TAKE(json, "{\"instType\":") || !twi_json_take_string(json) || !TWI_JSON_TAKE(json, ",\"instId\":") ||
+        !twi_json_take_string(json) || !TWI_JSON_TAKE(json, ",\"last\":") || !twi_json_take_string(json) ||
+        !TWI_JSON_TAKE(json, ",\"lastSz\":") || !twi_json_take_string(json) || !TWI_JSON_TAKE(json, ",\"askPx\":") ||
+        !twi_scan_optional(json, &quote->ask) || !TWI_JSON_TAKE(json, ",\"askSz\":") ||
+        !twi_scan_optional(json, &quote->ask_amount) || !TWI_JSON_TAKE(json, ",\"bidPx\":") ||
+        !twi_scan_optional(json, &quote->bid) || !TWI_JSON_TAKE(json, ",\"bidSz\":") ||
+        !twi_scan_optional(json, &quote->bid_amount))
+        return false;
+    while (TWI_JSON_TAKE(json, ",\"") && twi_json_take_word(json, &key) && TWI_JSON_TAKE(json, "\":")) {
+        bool good =
+            TWI_JSON_IS(key, "ts") ? twi_scan_time(json, TWI_NS_PER_MS, &quote->venue_ns) : twi_json_take_string(json);
+        if (!good)
+            return false;
+    }
+    return TWI_JSON_TAKE(json, "}");
+}
+
+static bool use_usual_ticker(const okx_message *m, twi_json *json, tw_status *status)
+{
+    twi_quote quote = {.venue_ns = 0};
+    if (!take_ticker(json, &quote) || !take_end(json))
+        return false;
+    twi_slot *slot = twi_venue_slot(m->venue, m->link, m->instrument.text, m->instrument.len);
+    *status = slot != NULL ? twi_emit_quote(slot, &quote, m->recv_ns, m->sink) : TW_OK;
+    return true;
+}
+
+static bool use_usual(okx_message *m, const uint8_t *msg, size_t msg_len, tw_status *status)
+{
+    twi_json json = {.at = msg, .end = msg + msg_len};
+    if (!TWI_JSON_TAKE(&json, "{\"arg\":{\"channel\":\"") || !twi_json_take_word(&json, &m->channel) ||
+        !TWI_JSON_TAKE(&json, "\",\"instId\":\"") || !twi_json_take_word(&json, &m->instrument) ||
+        !TWI_JSON_TAKE(&json, "\"},\""))
+        return false;
+    m->action.len = 0;
+    if (TWI_JSON_TAKE(&json, "action\":\"") &&
+        !(twi_json_take_word(&json, &m->action) && TWI_JSON_TAKE(&json, "\",\"")))
+        return false;
+    if (!TWI_JSON_TAKE(&json, "data\":["))
+        return false;
+    okx_reader reader = reader_of(m->channel);
+    if (reader == on_book)
+        return use_usual_book(m, &json, status);
+    if (reader == on_trade)
+        return use_usual_trade(m, &json, status);
+    return reader == on_ticker && use_usual_ticker(m, &json, status);
 }
 
 /* ---- control ---- */
@@ -268,7 +415,11 @@ static tw_status on_message(twi_venue *venue, uint32_t link, int64_t recv_ns, co
     okx_message m = {.venue = venue, .sink = sink, .link = link, .recv_ns = recv_ns};
     twi_json json, data = {0};
     twi_json_slice key;
+    tw_status status;
     bool has_data = false;
+    if (TWI_LIKELY(use_usual(&m, msg, msg_len, &status)))
+        return status;
+    m = (okx_message){.venue = venue, .sink = sink, .link = link, .recv_ns = recv_ns};
     if (msg_len == 4 && memcmp(msg, "pong", 4) == 0)
         return TW_OK;
     twi_json_init(&json, msg, msg_len);

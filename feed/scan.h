@@ -73,12 +73,14 @@ static inline bool twi_scan_fraction(twi_json *json, int unit_exponent, int64_t 
 /* A decimal that may be missing: null or "" leave 0. */
 static inline bool twi_scan_optional(twi_json *json, tw_decimal *value)
 {
+    if (TWI_LIKELY(twi_json_decimal_fast(json, value)))
+        return true;
     *value = (tw_decimal){0};
     if (twi_json_null(json))
         return true;
     if (json->end - json->at >= 2 && json->at[0] == '"' && json->at[1] == '"')
         return json->at += 2, true;
-    return twi_json_decimal(json, value);
+    return twi_json_decimal_slow(json, value);
 }
 
 /* [[price, amount, ...], ...]: the first row, or zeros if there is none. */

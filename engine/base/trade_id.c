@@ -121,12 +121,25 @@ static bool parse_number(const char *text, size_t len, tw_trade_id *id)
 
 /* ---- hex ---- */
 
-static int hex_value(char c)
+/* Eight lower-case hex digits as the four bytes that they are; false if one is none. The digits become nibbles all at
+ * once, and are taken if writing them back gives the same text. */
+static bool read_hex_eight(const char *text, uint8_t *bytes)
 {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
+    enum { LETTER_GAP = 'a' - '0' - 10 };
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t word = twi_load64(text);
+    uint64_t nibbles = ((word & (ones * 0x0f)) + ((word >> 6) & ones) * 9) & (ones * 0x0f);
+    uint64_t letters = ((nibbles + ones * 6) >> 4) & ones;
+    if (nibbles + ones * '0' + letters * LETTER_GAP != word) {
+        return false;
     }
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    nibbles = (nibbles << 4 | nibbles >> 8) & 0x00ff00ff00ff00ffu;
+    nibbles = (nibbles | nibbles >> 8) & 0x0000ffff0000ffffu;
+    nibbles |= nibbles >> 16;
+    for (int i = 0; i < 4; i++) {
+        bytes[i] = (uint8_t)(nibbles >> 8 * i);
+    }
+    return true;
 }
 
 /* Where the UUID's text has a hyphen. */
@@ -135,24 +148,29 @@ static bool is_hyphen_place(size_t place)
     return place == 8 || place == 13 || place == 18 || place == 23;
 }
 
-/* Lower-case hex, with hyphens in the places of a UUID if it is one. */
-static bool parse_hex(const char *text, size_t len, bool hyphens, tw_trade_id *id)
+/* Lower-case hex with the hyphens of a UUID. */
+static bool parse_uuid(const char *text, tw_trade_id *id)
+{
+    uint8_t bytes[ID_BYTES];
+    char middle[2 * sizeof(uint64_t)]; /* the three short groups, and what follows them */
+    memcpy(middle, text + 9, 4);
+    memcpy(middle + 4, text + 14, 4);
+    memcpy(middle + 8, text + 19, 4);
+    memcpy(middle + 12, text + 24, 4);
+    if (text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' || !read_hex_eight(text, bytes) ||
+        !read_hex_eight(middle, bytes + 4) || !read_hex_eight(middle + 8, bytes + 8) ||
+        !read_hex_eight(text + 28, bytes + 12)) {
+        return false;
+    }
+    memcpy(id, bytes, ID_BYTES);
+    return true;
+}
+
+static bool parse_hex(const char *text, tw_trade_id *id)
 {
     uint8_t bytes[ID_BYTES] = {0};
-    size_t digit_count = 0;
-    for (size_t place = 0; place < len; place++) {
-        if (hyphens && is_hyphen_place(place)) {
-            if (text[place] != '-') {
-                return false;
-            }
-            continue;
-        }
-        int value = hex_value(text[place]);
-        if (value < 0) {
-            return false;
-        }
-        bytes[digit_count / 2] = (uint8_t)(bytes[digit_count / 2] << 4 | value);
-        digit_count++;
+    if (!read_hex_eight(text, bytes) || !read_hex_eight(text + 8, bytes + 4) || !read_hex_eight(text + 16, bytes + 8)) {
+        return false;
     }
     memcpy(id, bytes, ID_BYTES);
     return true;
@@ -206,9 +224,9 @@ tw_status twi_trade_id_parse(const char *text, size_t len, tw_id_kind *kind, tw_
     }
     if (parse_number(text, len, id)) {
         *kind = TW_ID_NUMBER;
-    } else if (len == UUID_TEXT_LEN && parse_hex(text, len, true, id)) {
+    } else if (len == UUID_TEXT_LEN && parse_uuid(text, id)) {
         *kind = TW_ID_UUID;
-    } else if (len == HEX_TEXT_LEN && parse_hex(text, len, false, id)) {
+    } else if (len == HEX_TEXT_LEN && parse_hex(text, id)) {
         *kind = TW_ID_HEX;
     } else if (!printable_ascii(text, len)) {
         return TW_MALFORMED;

@@ -5,6 +5,20 @@
 
 enum { UTF8_TWO_FROM = 0x80, UTF8_THREE_FROM = 0x800, UTF8_FOUR_FROM = 0x10000 };
 
+const uint8_t *twi_json_plain_end_far(const uint8_t *at, const uint8_t *end)
+{
+#if defined(__SSE2__) || (defined(__aarch64__) && defined(__ARM_NEON))
+    for (; end - at >= TWI_JSON_VECTOR_BYTES; at += TWI_JSON_VECTOR_BYTES) {
+        uint64_t stops = twi_json_stops(at);
+        if (stops != 0)
+            return at + ((unsigned)__builtin_ctzll(stops) >> TWI_JSON_STOP_SHIFT);
+    }
+#endif
+    while (at < end && *at != '"' && *at != '\\' && *at >= 0x20)
+        at++;
+    return at;
+}
+
 void twi_json_init(twi_json *json, const void *text, size_t len)
 {
     *json = (twi_json){.at = text, .end = (const uint8_t *)text + len};
@@ -218,10 +232,27 @@ static bool parse_digits(const char *text, size_t len, uint64_t *out, bool *over
     return len > 0;
 }
 
+/* Digits in quotes or bare, as nearly every integer is. False: something else, nothing was consumed. */
+static bool uint_fast(twi_json *json, uint64_t *out)
+{
+    twi_json at = *json;
+    bool quoted = twi_json_byte(&at) == '"';
+    at.at += quoted;
+    if (!twi_json_take_uint(&at, out) || at.at == at.end)
+        return false;
+    uint8_t next = *at.at;
+    if (quoted ? next != '"' : next != ',' && next != '}' && next != ']')
+        return false;
+    json->at = at.at + quoted;
+    return true;
+}
+
 bool twi_json_uint64(twi_json *json, uint64_t *out)
 {
     twi_json_slice slice;
     bool overflow;
+    if (TWI_LIKELY(uint_fast(json, out)))
+        return true;
     if (!twi_json_scalar(json, &slice))
         return false;
     return parse_digits(slice.text, slice.len, out, &overflow) ||
@@ -231,10 +262,16 @@ bool twi_json_uint64(twi_json *json, uint64_t *out)
 bool twi_json_int64(twi_json *json, int64_t *out)
 {
     twi_json_slice slice;
+    uint64_t magnitude;
+    twi_json start = *json;
+    if (TWI_LIKELY(uint_fast(json, &magnitude) && magnitude <= INT64_MAX)) {
+        *out = (int64_t)magnitude;
+        return true;
+    }
+    *json = start;
     if (!twi_json_scalar(json, &slice))
         return false;
     bool negative = slice.len > 0 && slice.text[0] == '-', overflow;
-    uint64_t magnitude;
     if (!parse_digits(slice.text + negative, slice.len - negative, &magnitude, &overflow))
         return twi_json_fail(json, overflow ? TW_TOO_BIG : TW_MALFORMED);
     if (magnitude > (uint64_t)INT64_MAX + negative)

@@ -118,31 +118,40 @@ static inline bool twi_json_equal(twi_json_slice slice, const char *text, size_t
 #define TWI_JSON_IS(slice, literal) twi_json_equal((slice), "" literal, sizeof(literal) - 1)
 
 /* The first byte at or after `at` that ends plain string content: a quote, a backslash or a control byte; else end. */
-static inline const uint8_t *twi_json_plain_end(const uint8_t *at, const uint8_t *end)
-{
+const uint8_t *twi_json_plain_end_far(const uint8_t *at, const uint8_t *end);
+
 #if defined(__SSE2__)
-    for (; end - at >= TWI_JSON_VECTOR_BYTES; at += TWI_JSON_VECTOR_BYTES) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
-        __m128i stop =
-            _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
-        stop = _mm_or_si128(stop, _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes));
-        unsigned mask = (unsigned)_mm_movemask_epi8(stop);
-        if (mask != 0)
-            return at + __builtin_ctz(mask);
-    }
+enum { TWI_JSON_STOP_SHIFT = 0 };
+/* The bytes among the next 16 that end it: a bit each. */
+static TWI_ALWAYS_INLINE uint64_t twi_json_stops(const uint8_t *at)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+    __m128i stop = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+    stop = _mm_or_si128(stop, _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes));
+    return (uint64_t)(uint32_t)_mm_movemask_epi8(stop);
+}
 #elif defined(__aarch64__) && defined(__ARM_NEON)
-    for (; end - at >= TWI_JSON_VECTOR_BYTES; at += TWI_JSON_VECTOR_BYTES) {
-        uint8x16_t bytes = vld1q_u8(at);
-        uint8x16_t stop = vorrq_u8(vceqq_u8(bytes, vdupq_n_u8('"')), vceqq_u8(bytes, vdupq_n_u8('\\')));
-        stop = vorrq_u8(stop, vcltq_u8(bytes, vdupq_n_u8(0x20)));
-        uint64_t mask = vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(stop), 4)), 0);
-        if (mask != 0)
-            return at + (__builtin_ctzll(mask) >> 2);
+enum { TWI_JSON_STOP_SHIFT = 2 }; /* four bits each */
+static TWI_ALWAYS_INLINE uint64_t twi_json_stops(const uint8_t *at)
+{
+    uint8x16_t bytes = vld1q_u8(at);
+    uint8x16_t stop = vorrq_u8(vceqq_u8(bytes, vdupq_n_u8('"')), vceqq_u8(bytes, vdupq_n_u8('\\')));
+    stop = vorrq_u8(stop, vcltq_u8(bytes, vdupq_n_u8(0x20)));
+    return vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(stop), 4)), 0);
+}
+#endif
+
+static TWI_ALWAYS_INLINE const uint8_t *twi_json_plain_end(const uint8_t *at, const uint8_t *end)
+{
+#if defined(__SSE2__) || (defined(__aarch64__) && defined(__ARM_NEON))
+    if (TWI_LIKELY(end - at >= TWI_JSON_VECTOR_BYTES)) {
+        uint64_t stops = twi_json_stops(at);
+        if (TWI_LIKELY(stops != 0))
+            return at + ((unsigned)__builtin_ctzll(stops) >> TWI_JSON_STOP_SHIFT);
+        at += TWI_JSON_VECTOR_BYTES;
     }
 #endif
-    while (at < end && *at != '"' && *at != '\\' && *at >= 0x20)
-        at++;
-    return at;
+    return twi_json_plain_end_far(at, end);
 }
 
 static inline void twi_json_space(twi_json *json)

@@ -80,6 +80,39 @@ static TWI_ALWAYS_INLINE bool twi_json_take_bool(twi_json *json, bool *out)
     return *out || TWI_JSON_TAKE(json, "false");
 }
 
+/* A string without escapes that nobody needs, quotes included. */
+static TWI_ALWAYS_INLINE bool twi_json_take_string(twi_json *json)
+{
+    twi_json_slice unused;
+    if (json->at == json->end || *json->at != '"')
+        return false;
+    json->at++;
+    if (!twi_json_take_word(json, &unused))
+        return false;
+    json->at++;
+    return true;
+}
+
+/* A bare number that nobody needs: digits with or without a point, at most 15 bytes; what ends it is left. */
+static TWI_ALWAYS_INLINE bool twi_json_take_number(twi_json *json)
+{
+#if defined(__SSE2__)
+    enum { VECTOR = 16 };
+    if (TWI_LIKELY(json->end - json->at > VECTOR + 1)) { /* a sign, the vector, and one more */
+        const uint8_t *at = json->at + (*json->at == '-');
+        __m128i value = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)(const void *)at), _mm_set1_epi8('0'));
+        unsigned others = ~(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(value, _mm_set1_epi8(9)), value));
+        unsigned point = (unsigned)__builtin_ctz(others);
+        bool has_point = at[point] == '.';
+        unsigned end = has_point ? (unsigned)__builtin_ctz(others & (others - 1)) : point;
+        json->at = at + end;
+        return point > 0 && end < VECTOR && (!has_point || end > point + 1) && (*at != '0' || point == 1);
+    }
+#endif
+    tw_decimal unused;
+    return twi_json_decimal_fast(json, &unused);
+}
+
 /* The text of digits that will be wanted as text (an id); what ends it is left. */
 static TWI_ALWAYS_INLINE bool twi_json_take_digits(twi_json *json, twi_json_slice *out)
 {
