@@ -2,10 +2,11 @@
  *
  * Job:      the feed adapters keep one per symbol to check what a venue sends; the publisher keeps one per topic to
  *           answer snapshots. Amounts are absolute, an amount of 0 deletes, deleting what is not there is normal.
- * Shape:    per side three parallel arrays, sorted, best level last; levels lie in the middle of the storage and move
- *           towards the nearer end, so that a change costs its distance from the best (or from the worst) level, and a
- *           snapshot in either order is appended. Price keys have one exponent per book; a price that needs a finer one
- *           rescales the keys. The venue's own digits are kept per level, so that checksums over text can be computed.
+ * Shape:    per side a list of blocks of up to 32 levels, best first, and a directory that says what each block begins
+ *           where the one before it ends (block.h says why it is so). A change costs the same wherever it is: a look
+ *           along the directory, and one block moved. Price keys have one exponent per book; a price that needs a finer
+ *           one rescales the keys. The venue's own digits are kept per level, so that checksums over text can be
+ *           computed.
  * Memory:   the caller's, twi_book_size() bytes for at most `capacity` levels per side; nothing is allocated later.
  *           When a side is full, its worst level makes room (or the new one is not taken if it is worse still):
  *           counted in `dropped`, and the book is then right only for the best levels until the next clear.
@@ -35,18 +36,23 @@ typedef struct twi_level_digits {
     int8_t price_exponent, amount_exponent; /* as the venue wrote them */
 } twi_level_digits;
 
-/* Levels are at [first, last) of the arrays; ask keys are negated prices: both sides ascend towards the best. */
+/* Ask keys are negated prices: on both sides the best key is the highest one. Entry e of the directory has counts[e]
+ * levels in blocks[order[e]]; none of them is below floors[e], all of later entries are. */
 typedef struct twi_book_side {
-    int64_t *keys;
-    int64_t *amounts;
-    twi_level_digits *digits;
-    uint32_t first, last;
+    struct twi_book_block *blocks;
+    int64_t *floors;
+    uint32_t *order, *free_blocks;
+    uint8_t *counts;
+    uint32_t entries;    /* of the directory */
+    uint32_t count;      /* levels */
+    uint32_t used;       /* blocks that were ever taken since the last clear */
+    uint32_t free_count; /* of them, given back */
 } twi_book_side;
 
 typedef struct twi_book {
     twi_book_side sides[TWI_SIDE_COUNT];
     uint32_t capacity;     /* levels per side */
-    uint32_t storage;      /* entries per array */
+    uint32_t block_max;    /* per side */
     int8_t price_exponent; /* of the keys */
     bool scaled;           /* price_exponent is set: a level was seen since init */
     uint64_t dropped;      /* levels lost because a side was full */
@@ -64,6 +70,9 @@ void twi_book_clear(twi_book *book);
 /* Sets the amount at a price; 0 deletes. */
 TW_MUST_USE tw_status twi_book_apply(twi_book *book, twi_side side, tw_decimal price, tw_decimal amount);
 
+/* The same as it is on a machine without AVX2; for tests. */
+TW_MUST_USE tw_status twi_book_apply_plain(twi_book *book, twi_side side, tw_decimal price, tw_decimal amount);
+
 /* Applies one record of the ring: clears on the first record of a snapshot group and on BOOK_CLEAR, takes LEVELs,
  * ignores other kinds. */
 TW_MUST_USE tw_status twi_book_apply_event(twi_book *book, const tw_event *event);
@@ -73,7 +82,7 @@ void twi_book_drop_worst(twi_book *book, twi_side side);
 
 static inline uint32_t twi_book_count(const twi_book *book, twi_side side)
 {
-    return book->sides[side].last - book->sides[side].first;
+    return book->sides[side].count;
 }
 
 static inline int64_t twi_book_price_of_key(twi_side side, int64_t key)
