@@ -290,7 +290,7 @@ static TWI_NOINLINE tw_status key_of_other_scale(twi_book *book, tw_decimal pric
 
 /* ---- changes ---- */
 
-/* A level as it stands in a block; amount 0: it is to go. */
+/* A level as it is to stand in a block; amount 0: it is to go. */
 typedef struct change {
     int64_t key, amount;
     twi_level_digits digits;
@@ -411,6 +411,29 @@ static TWI_NOINLINE void insert_rare(twi_book *book, twi_book_side *side, const 
     }
 }
 
+/* yes ? a : b, without a branch: the answer cannot be foreseen. */
+static TWI_ALWAYS_INLINE int64_t select64(bool yes, int64_t a, int64_t b)
+{
+    return b ^ ((a ^ b) & -(int64_t)yes);
+}
+
+static TWI_ALWAYS_INLINE uint32_t select32(bool yes, uint32_t a, uint32_t b)
+{
+    return b ^ ((a ^ b) & (0u - (uint32_t)yes));
+}
+
+static TWI_ALWAYS_INLINE twi_level_digits select_digits(bool yes, twi_level_digits a, twi_level_digits b)
+{
+    uint16_t left, right;
+    memcpy(&left, &a, sizeof(left));
+    memcpy(&right, &b, sizeof(right));
+    left = (uint16_t)select32(yes, left, right);
+    memcpy(&a, &left, sizeof(left));
+    return a;
+}
+
+_Static_assert(sizeof(twi_level_digits) == sizeof(uint16_t), "selected as one number");
+
 /* One change, whatever it is, by one way: what it is only decides which places are written. */
 static TWI_ALWAYS_INLINE void change_level(twi_book *book, twi_book_side *side, const change *level, means with)
 {
@@ -428,15 +451,12 @@ static TWI_ALWAYS_INLINE void change_level(twi_book *book, twi_book_side *side, 
         insert_rare(book, side, level);
         return;
     }
-    uint32_t absent = removes ? TWI_BLOCK_SPARE : count;
-    uint32_t place = found != 0 ? twi_trailing_zeros(found) : absent;
-    int64_t key = removes ? block->keys[last] : level->key;
-    int64_t amount = removes ? block->amounts[last] : level->amount;
-    const twi_level_digits *digits = removes ? &block->digits[last] : &level->digits;
-    block->keys[place] = key;
-    block->amounts[place] = amount;
-    block->digits[place] = *digits;
-    block->keys[step < 0 ? last : TWI_BLOCK_SPARE] = TWI_BLOCK_EMPTY;
+    uint32_t present = (uint32_t)twi_trailing_zeros((uint64_t)found | UINT64_C(1) << TWI_BLOCK_SPARE);
+    uint32_t place = select32(found != 0 || removes, present, count); /* a removal of nothing writes the spare place */
+    block->keys[place] = select64(removes, block->keys[last], level->key);
+    block->amounts[place] = select64(removes, block->amounts[last], level->amount);
+    block->digits[place] = select_digits(removes, block->digits[last], level->digits);
+    block->keys[select32(step < 0, last, TWI_BLOCK_SPARE)] = TWI_BLOCK_EMPTY;
     block->sorted = false;
     side->floors[entry] = side->floors[entry] < level->key ? side->floors[entry] : level->key;
     side->counts[entry] = (uint8_t)((int)count + step);
@@ -444,33 +464,6 @@ static TWI_ALWAYS_INLINE void change_level(twi_book *book, twi_book_side *side, 
     if (TWI_UNLIKELY(count <= SPARSE && step < 0))
         shrink(side, entry);
 }
-
-static TWI_NOINLINE void change_anywhere(twi_book *book, twi_book_side *side, const change *level)
-{
-    change_level(book, side, level, ANY_MACHINE);
-}
-
-#if TWI_HAVE_AVX2_FUNCTIONS
-static TWI_NOINLINE TWI_TARGET_AVX2 void change_with_avx2(twi_book *book, twi_book_side *side, const change *level)
-{
-    change_level(book, side, level, (means){twi_block_find_avx2, twi_block_floors_avx2});
-}
-
-static TWI_ALWAYS_INLINE void change_side(twi_book *book, twi_book_side *side, const change *level)
-{
-    if (TWI_LIKELY(twi_cpu_has_avx2()))
-        change_with_avx2(book, side, level);
-    else
-        change_anywhere(book, side, level);
-}
-#else
-static TWI_ALWAYS_INLINE void change_side(twi_book *book, twi_book_side *side, const change *level)
-{
-    change_anywhere(book, side, level);
-}
-#endif
-
-/* ---- interface ---- */
 
 /* What a price and an amount mean to the book's keys; TW_EMPTY: nothing. */
 static TWI_ALWAYS_INLINE tw_status change_of(twi_book *book, twi_side side, tw_decimal price, tw_decimal amount,
@@ -482,31 +475,48 @@ static TWI_ALWAYS_INLINE tw_status change_of(twi_book *book, twi_side side, tw_d
         if (status != TW_OK)
             return status;
     }
-    level->key = side == TWI_ASK ? -key : key;
+    level->key = select64(side == TWI_ASK, -key, key);
     level->amount = amount.mantissa;
     level->digits = (twi_level_digits){.price_exponent = price.exponent, .amount_exponent = amount.exponent};
     return TW_OK;
 }
 
-tw_status twi_book_apply(twi_book *book, twi_side side, tw_decimal price, tw_decimal amount)
+static TWI_ALWAYS_INLINE tw_status apply_with(twi_book *book, twi_side side, tw_decimal price, tw_decimal amount,
+                                              means with)
 {
     change level;
     tw_status status = change_of(book, side, price, amount, &level);
     if (TWI_UNLIKELY(status != TW_OK))
         return status == TW_EMPTY ? TW_OK : status;
-    change_side(book, &book->sides[side], &level);
+    change_level(book, &book->sides[side], &level, with);
     return TW_OK;
 }
 
+/* ---- interface ---- */
+
 tw_status twi_book_apply_plain(twi_book *book, twi_side side, tw_decimal price, tw_decimal amount)
 {
-    change level;
-    tw_status status = change_of(book, side, price, amount, &level);
-    if (status != TW_OK)
-        return status == TW_EMPTY ? TW_OK : status;
-    change_anywhere(book, &book->sides[side], &level);
-    return TW_OK;
+    return apply_with(book, side, price, amount, ANY_MACHINE);
 }
+
+#if TWI_HAVE_AVX2_FUNCTIONS
+static TWI_NOINLINE TWI_TARGET_AVX2 tw_status apply_avx2(twi_book *book, twi_side side, tw_decimal price,
+                                                         tw_decimal amount)
+{
+    return apply_with(book, side, price, amount, (means){twi_block_find_avx2, twi_block_floors_avx2});
+}
+
+tw_status twi_book_apply(twi_book *book, twi_side side, tw_decimal price, tw_decimal amount)
+{
+    return TWI_LIKELY(twi_cpu_has_avx2()) ? apply_avx2(book, side, price, amount)
+                                          : twi_book_apply_plain(book, side, price, amount);
+}
+#else
+tw_status twi_book_apply(twi_book *book, twi_side side, tw_decimal price, tw_decimal amount)
+{
+    return twi_book_apply_plain(book, side, price, amount);
+}
+#endif
 
 tw_status twi_book_apply_event(twi_book *book, const tw_event *event)
 {
