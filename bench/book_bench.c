@@ -6,7 +6,7 @@
  * Changes:  those of the recorded BTCUSDT depth stream where it is (TICKWIRE_RECORDINGS), else of messages made here in
  *           the same form; see venue_messages.h. The snapshot is part of each pass.
  * Work:     the same on both sides: every record is applied; after each message the best bid and ask are read, as the
- *           check for a crossed book does; in the second case the book is cut to 100 levels after each message, as for
+ *           check for a crossed book does. In the second case the book is cut to 100 levels after each message, as for
  *           venues that do not delete what falls below the depth; in the third the best 20 levels of both sides are
  *           copied out after each message, as for a snapshot. Before the clock runs the two books are compared, level
  *           by level, after every message.

@@ -1,5 +1,5 @@
-/* book_rival.cpp - see book_rival.h. Keys are exact decimals; those of one exponent, nearly all of a market, are compared
- * as integers. Nodes come from the allocator that a C++ program has by default. */
+/* book_rival.cpp - see book_rival.h. Keys are exact decimals; those of one exponent, nearly all of a market, are
+ * compared as integers. Nodes come from the allocator that a C++ program has by default. */
 #include "bench/book_rival.h"
 
 #include <map>

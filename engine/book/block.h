@@ -2,9 +2,9 @@
  * only.
  *
  * Why:      a change comes at an unforeseeable place and is an insertion as often as a deletion. To keep neighbours in
- *           order means to move them, and to guess where; without an order a level is found by comparing with all keys of
- *           the block (eight vectors), added behind the last one, and removed by putting the last one in its place. Who
- *           reads levels in order sorts the block first; it is found sorted until the next change.
+ *           order means to move them, and to guess where. Without an order a level is found by comparing with all keys
+ *           of the block (eight vectors), added behind the last one, and removed by putting the last one in its place.
+ *           Who reads levels in order sorts the block first; it is found sorted until the next change.
  * Padding:  unused keys are TWI_BLOCK_EMPTY, less than every key. */
 #ifndef TWI_BOOK_BLOCK_H
 #define TWI_BOOK_BLOCK_H
@@ -34,13 +34,13 @@ typedef struct twi_book_block {
 
 /* ---- for every machine ---- */
 
-/* A bit for the place that has the key; 0: there is none. */
+/* The place that has the key; TWI_BLOCK_SPARE: there is none. */
 static TWI_ALWAYS_INLINE uint32_t twi_block_find(const twi_book_block *block, int64_t key)
 {
-    uint32_t found = 0;
+    uint32_t place = TWI_BLOCK_SPARE;
     for (uint32_t i = 0; i < TWI_BLOCK_LEVELS; i++)
-        found |= (uint32_t)(block->keys[i] == key) << i;
-    return found;
+        place = block->keys[i] == key ? i : place;
+    return place;
 }
 
 /* How many of the next TWI_FLOOR_GROUP floors are better. */
@@ -65,33 +65,41 @@ static inline int64_t twi_block_best(const twi_book_block *block)
 
 #if TWI_HAVE_AVX2_FUNCTIONS
 
-/* A bit per number of four that meets the comparison. */
-static TWI_ALWAYS_INLINE TWI_TARGET_AVX2 uint32_t twi_block_bits(__m256i met)
-{
-    return (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(met));
-}
-
 static TWI_ALWAYS_INLINE TWI_TARGET_AVX2 __m256i twi_block_load(const int64_t *at)
 {
     return _mm256_loadu_si256((const __m256i *)(const void *)at);
 }
 
+/* Which of 16 keys are equal: two bits each, in the order in which two packings leave them. */
+static TWI_ALWAYS_INLINE TWI_TARGET_AVX2 uint32_t twi_block_equal16(const int64_t *keys, __m256i wanted)
+{
+    __m256i a = _mm256_packs_epi32(_mm256_cmpeq_epi64(twi_block_load(keys), wanted),
+                                   _mm256_cmpeq_epi64(twi_block_load(keys + 4), wanted));
+    __m256i b = _mm256_packs_epi32(_mm256_cmpeq_epi64(twi_block_load(keys + 8), wanted),
+                                   _mm256_cmpeq_epi64(twi_block_load(keys + 12), wanted));
+    return (uint32_t)_mm256_movemask_epi8(_mm256_packs_epi16(a, b));
+}
+
 static TWI_ALWAYS_INLINE TWI_TARGET_AVX2 uint32_t twi_block_find_avx2(const twi_book_block *block, int64_t key)
 {
-    enum { VECTORS = TWI_BLOCK_LEVELS / 4 };
+    /* Packing works in halves of a vector: keys 0 1, 4 5, 8 9, 12 13, then 2 3, 6 7, ... */
+    static const uint8_t places[TWI_BLOCK_LEVELS + 1] = {0,  1,  4,  5,  8,  9,  12, 13, 2,  3,  6,
+                                                         7,  10, 11, 14, 15, 16, 17, 20, 21, 24, 25,
+                                                         28, 29, 18, 19, 22, 23, 26, 27, 30, 31, TWI_BLOCK_SPARE};
     __m256i wanted = _mm256_set1_epi64x(key);
-    uint32_t found = 0;
-    for (int i = 0; i < VECTORS; i++)
-        found |= twi_block_bits(_mm256_cmpeq_epi64(twi_block_load(block->keys + 4 * i), wanted)) << 4 * i;
-    return found;
+    uint64_t low = twi_block_equal16(block->keys, wanted), high = twi_block_equal16(block->keys + 16, wanted);
+    uint64_t found = low | high << 32;
+    return places[found != 0 ? twi_trailing_zeros(found) / 2 : TWI_BLOCK_SPARE];
 }
 
 static TWI_ALWAYS_INLINE TWI_TARGET_AVX2 uint32_t twi_block_floors_avx2(const int64_t *floors, int64_t key)
 {
     __m256i wanted = _mm256_set1_epi64x(key);
-    uint32_t better = twi_block_bits(_mm256_cmpgt_epi64(twi_block_load(floors), wanted)) |
-                      twi_block_bits(_mm256_cmpgt_epi64(twi_block_load(floors + 4), wanted)) << 4;
-    return (uint32_t)__builtin_popcount(better);
+    __m256i sum = _mm256_setzero_si256();
+    for (int i = 0; i < TWI_FLOOR_GROUP; i += 4)
+        sum = _mm256_sub_epi64(sum, _mm256_cmpgt_epi64(twi_block_load(floors + i), wanted));
+    __m128i halves = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    return (uint32_t)(_mm_cvtsi128_si64(halves) + _mm_extract_epi64(halves, 1));
 }
 #endif
 

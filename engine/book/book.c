@@ -320,7 +320,7 @@ static TWI_ALWAYS_INLINE uint32_t find_entry(const twi_book_side *side, int64_t 
     uint32_t entry = 0;
     if (TWI_UNLIKELY(side->entries > LINEAR_MAX && side->floors[LINEAR_MAX - 1] > key))
         entry = halve_directory(side, key);
-    while (entry + TWI_FLOOR_GROUP <= side->entries && side->floors[entry + TWI_FLOOR_GROUP - 1] > key)
+    while (side->floors[entry + TWI_FLOOR_GROUP - 1] > key) /* never beyond the end: those there are below all keys */
         entry += TWI_FLOOR_GROUP;
     entry += with.floors(side->floors + entry, key);
     return entry < side->entries ? entry : side->entries - 1;
@@ -411,29 +411,6 @@ static TWI_NOINLINE void insert_rare(twi_book *book, twi_book_side *side, const 
     }
 }
 
-/* yes ? a : b, without a branch: the answer cannot be foreseen. */
-static TWI_ALWAYS_INLINE int64_t select64(bool yes, int64_t a, int64_t b)
-{
-    return b ^ ((a ^ b) & -(int64_t)yes);
-}
-
-static TWI_ALWAYS_INLINE uint32_t select32(bool yes, uint32_t a, uint32_t b)
-{
-    return b ^ ((a ^ b) & (0u - (uint32_t)yes));
-}
-
-static TWI_ALWAYS_INLINE twi_level_digits select_digits(bool yes, twi_level_digits a, twi_level_digits b)
-{
-    uint16_t left, right;
-    memcpy(&left, &a, sizeof(left));
-    memcpy(&right, &b, sizeof(right));
-    left = (uint16_t)select32(yes, left, right);
-    memcpy(&a, &left, sizeof(left));
-    return a;
-}
-
-_Static_assert(sizeof(twi_level_digits) == sizeof(uint16_t), "selected as one number");
-
 /* One change, whatever it is, by one way: what it is only decides which places are written. */
 static TWI_ALWAYS_INLINE void change_level(twi_book *book, twi_book_side *side, const change *level, means with)
 {
@@ -446,17 +423,20 @@ static TWI_ALWAYS_INLINE void change_level(twi_book *book, twi_book_side *side, 
     uint32_t entry = find_entry(side, level->key, with);
     twi_book_block *block = block_at(side, entry);
     uint32_t found = with.find(block, level->key), count = side->counts[entry], last = count - 1;
-    int step = (found == 0) - (int)removes; /* 1, 0 or -1; a removal of what is not there: 0 */
+    int step = (int)(found == TWI_BLOCK_SPARE) - (int)removes; /* 1, 0 or -1; a removal of nothing: 0 */
     if (TWI_UNLIKELY(step > 0 && (count == TWI_BLOCK_LEVELS || side->count == book->capacity))) {
         insert_rare(book, side, level);
         return;
     }
-    uint32_t present = (uint32_t)twi_trailing_zeros((uint64_t)found | UINT64_C(1) << TWI_BLOCK_SPARE);
-    uint32_t place = select32(found != 0 || removes, present, count); /* a removal of nothing writes the spare place */
-    block->keys[place] = select64(removes, block->keys[last], level->key);
-    block->amounts[place] = select64(removes, block->amounts[last], level->amount);
-    block->digits[place] = select_digits(removes, block->digits[last], level->digits);
-    block->keys[select32(step < 0, last, TWI_BLOCK_SPARE)] = TWI_BLOCK_EMPTY;
+    /* The level goes to the spare place, and from there, or from the last one if it removes, to where it belongs. */
+    block->keys[TWI_BLOCK_SPARE] = level->key;
+    block->amounts[TWI_BLOCK_SPARE] = level->amount;
+    block->digits[TWI_BLOCK_SPARE] = level->digits;
+    uint32_t from = removes ? last : TWI_BLOCK_SPARE, to = step > 0 ? count : found;
+    block->keys[to] = block->keys[from];
+    block->amounts[to] = block->amounts[from];
+    block->digits[to] = block->digits[from];
+    block->keys[step < 0 ? last : TWI_BLOCK_SPARE] = TWI_BLOCK_EMPTY;
     block->sorted = false;
     side->floors[entry] = side->floors[entry] < level->key ? side->floors[entry] : level->key;
     side->counts[entry] = (uint8_t)((int)count + step);
@@ -475,7 +455,7 @@ static TWI_ALWAYS_INLINE tw_status change_of(twi_book *book, twi_side side, tw_d
         if (status != TW_OK)
             return status;
     }
-    level->key = select64(side == TWI_ASK, -key, key);
+    level->key = side == TWI_ASK ? -key : key;
     level->amount = amount.mantissa;
     level->digits = (twi_level_digits){.price_exponent = price.exponent, .amount_exponent = amount.exponent};
     return TW_OK;
@@ -569,7 +549,7 @@ bool twi_book_best(const twi_book *book, twi_side side, twi_level *level)
     if (twi_book_count(book, side) == 0)
         return false;
     const twi_book_block *block = block_at(&book->sides[side], 0);
-    uint32_t place = block->sorted ? 0 : twi_trailing_zeros(twi_block_find(block, twi_block_best(block)));
+    uint32_t place = block->sorted ? 0 : twi_block_find(block, twi_block_best(block));
     *level = level_at(book, side, block, place);
     return true;
 }
@@ -582,10 +562,10 @@ bool twi_book_find(const twi_book *book, twi_side which, tw_decimal price, tw_de
         return false;
     key = which == TWI_ASK ? -key : key;
     const twi_book_block *block = block_at(side, find_entry(side, key, ANY_MACHINE));
-    uint32_t found = twi_block_find(block, key);
-    if (found == 0)
+    uint32_t place = twi_block_find(block, key);
+    if (place == TWI_BLOCK_SPARE)
         return false;
-    *amount = level_at(book, which, block, twi_trailing_zeros(found)).amount;
+    *amount = level_at(book, which, block, place).amount;
     return true;
 }
 
