@@ -2,7 +2,6 @@
 #include "engine/connect/resolve.h"
 
 #include <netdb.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>

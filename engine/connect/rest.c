@@ -2,7 +2,6 @@
 #include "engine/connect/rest.h"
 
 #include <curl/curl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,4 @@
-/* connect_conn_test.c - a connection on the simulated loop: everything that can come from the other side, in any pieces.
- */
+/* connect_conn_test.c - a connection on the simulated loop: all that can come from the other side, in any pieces. */
 #include "tests/unit/connect_rig.h"
 
 #include "engine/connect/conn.h"

@@ -1,4 +1,4 @@
-/* connect_rig.h - a venue in the same loop as the connection under test: accepts, shakes hands, says what the test wants.
+/* connect_rig.h - a venue in the same loop as the connection under test: accepts, greets, says what the test wants.
  *
  * Usage:    twt_rig_open(seed) makes a simulated loop with a hub and a listener at 10.0.0.1:9000; twt_turn() turns both
  *           sides. The newest connection's server end is rig.peer[rig.accepted - 1].
