@@ -129,6 +129,16 @@ void twi_conn_canceled(twi_conn *conn)
     conn->deaf = true;
 }
 
+void twi_conn_abandon(twi_conn *conn)
+{
+    conn->shutting = true;
+    if (conn->phase != TWI_CONN_IDLE)
+        conn->phase = TWI_CONN_CLOSING;
+    if (conn->question != 0)
+        twi_resolver_cancel(conn->hub->resolver, conn->question);
+    conn->question = 0;
+}
+
 /* ---- bytes out ---- */
 
 static void on_sent(twi_loop *loop, twi_op *op, int32_t result, uint32_t flags);

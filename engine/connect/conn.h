@@ -114,6 +114,9 @@ void twi_conn_fini(twi_conn *conn);
 void twi_conn_dial(twi_conn *conn, const char *url);
 /* Says goodbye and closes; `down` with TWI_END_STOP is said during the call. Nothing if it is idle or closing. */
 void twi_conn_close(twi_conn *conn, const char *why);
+/* Nothing more is started on the loop, nothing more is said: what remains ends when the loop is closed. Not IDLE: the
+ * patience of whoever stops has ended. */
+void twi_conn_abandon(twi_conn *conn);
 /* Looks at the time limits. */
 void twi_conn_tick(twi_conn *conn);
 /* Is there room for a message of so many bytes? */

@@ -335,7 +335,7 @@ static void on_timer(twi_loop *loop, twi_op *op, int32_t result, uint32_t flags)
     (void)loop;
     (void)flags;
     driver->timer_armed = false;
-    if (result == TW_CANCELED)
+    if (result == TW_CANCELED || driver->abandoned)
         return;
     tick(driver);
     if (!driver->stopping || !has_settled(driver))
@@ -367,6 +367,15 @@ void twi_driver_stop(twi_driver *driver)
     for (uint32_t i = 0; i < driver->leg_count; i++) {
         for (uint32_t link = 0; link < driver->legs[i].link_count; link++)
             twi_conn_close(&driver->legs[i].links[link]->conn, "the engine stops");
+    }
+}
+
+void twi_driver_abandon(twi_driver *driver)
+{
+    driver->stopping = driver->abandoned = true;
+    for (uint32_t i = 0; i < driver->leg_count; i++) {
+        for (uint32_t link = 0; link < driver->legs[i].link_count; link++)
+            twi_conn_abandon(&driver->legs[i].links[link]->conn);
     }
 }
 

@@ -3,7 +3,8 @@
  *
  * Usage:    twi_driver_open() anywhere (computes and takes the adapter's state, names what is wrong);
  *           twi_driver_start() in the hub's thread; then turn the loop and call twi_hub_step() after every poll().
- *           twi_driver_stop(), turn on until twi_driver_is_idle() or patience ends; twi_driver_close().
+ *           twi_driver_stop(), turn on until twi_driver_is_idle() or patience ends, then twi_driver_abandon(); close
+ *           hub and loop; twi_driver_close().
  * Events:   go into options.sink, inside poll() and twi_hub_step() and a few calls below that say so.
  * Failures: nothing ends a driver: it says once what it cannot reach and why, keeps trying with growing, jittered
  *           pauses within the venue's dial limits, and tells the books' state as STATUS events meanwhile.
@@ -75,7 +76,9 @@ uint32_t twi_driver_sock_count(const twi_driver *driver);
 void twi_driver_start(twi_driver *driver, twi_hub *hub);
 void twi_driver_stop(twi_driver *driver);
 bool twi_driver_is_idle(const twi_driver *driver);
-/* After stop() and after its hub was closed, if it was started. */
+/* When patience has ended: what is still open ends when the loop is closed. Before the hub is closed, if not idle. */
+void twi_driver_abandon(twi_driver *driver);
+/* After stop(), and after hub and loop were closed, if it was started. */
 void twi_driver_close(twi_driver *driver);
 
 /* Channels of one symbol on the running feed, as tw_feed_ops has them; a connection is dialed if it needs one. */

@@ -61,7 +61,7 @@ struct twi_driver {
     twi_leg legs[TWI_LEGS_MAX];
     uint32_t leg_count;
     twi_op timer;
-    bool timer_armed, started, stopping;
+    bool timer_armed, started, stopping, abandoned;
     int64_t figures_ns;                /* next sum over symbols */
     int64_t dials[TWI_DIALS_KEPT_MAX]; /* times of the last ones, a ring */
     uint32_t dial_at;

@@ -203,6 +203,8 @@ void twi_venues_stop(twi_venues *venues, int64_t patience_ns)
         twi_driver_stop(venues->drivers[i]);
     while (!all_idle(venues) && ops->now_ns(venues->loop) < until_ns)
         ops->poll(venues->loop, until_ns);
+    for (uint32_t i = 0; i < venues->count; i++)
+        twi_driver_abandon(venues->drivers[i]);
     twi_hub_close(venues->hub);
     venues->hub = NULL;
 }

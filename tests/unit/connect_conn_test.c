@@ -77,6 +77,7 @@ static client *begin(uint64_t seed)
 static void finish(client *it)
 {
     twi_conn_close(&it->conn, "the test is over");
+    twi_conn_abandon(&it->conn);
     twt_rig_close_loop(&it->rig);
     twi_conn_fini(&it->conn);
     free(it);

@@ -509,6 +509,29 @@ static void expect_refused(twi_driver_options options, tw_status wanted, const c
     free(options.symbols);
 }
 
+/* Patience may end at any moment: nothing is touched that is gone (the sanitizers look). */
+static void test_abandoned_at_any_time(void **state)
+{
+    (void)state;
+    for (int rounds = 0; rounds < 30; rounds++) {
+        world *it = begin(200 + (uint64_t)rounds, 1, false);
+        twt_listen_there(&it->rig);
+        twi_driver_start(it->driver, it->rig.hub);
+        it->publishes = true;
+        for (int i = 0; i < rounds; i++)
+            live(it);
+        if (rounds % 2 == 0)
+            twi_driver_stop(it->driver);
+        for (int i = 0; i < rounds % 5; i++)
+            twt_turn(&it->rig);
+        twi_driver_abandon(it->driver);
+        twt_rig_close_loop(&it->rig);
+        twi_driver_close(it->driver);
+        free(it->symbols);
+        free(it);
+    }
+}
+
 static void test_refusals_at_start(void **state)
 {
     (void)state;
@@ -564,7 +587,7 @@ int main(void)
         cmocka_unit_test(test_planned_redial),           cmocka_unit_test(test_dial_limit),
         cmocka_unit_test(test_throttled_handshake),      cmocka_unit_test(test_unknown_symbol),
         cmocka_unit_test(test_watch_and_unwatch),        cmocka_unit_test(test_refusals_at_start),
-        cmocka_unit_test(test_spreads_over_connections),
+        cmocka_unit_test(test_spreads_over_connections), cmocka_unit_test(test_abandoned_at_any_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
