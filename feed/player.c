@@ -4,11 +4,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/proto/json_scan.h"
+
 enum { DETECT_FRAMES_MAX = 256, MARKETS_MAX = 32768, STATE_ALIGN = 64, HTTP_OK = 200 };
+
+/* Our own recorder says which venue it was: {"venue":"binance", ...}. */
+static const tw_feed_ops *detect_config(const twi_frame *frame)
+{
+    const tw_feed_ops *ops = NULL;
+    twi_json json;
+    twi_json_slice key, name;
+    twi_json_init(&json, frame->bytes, frame->bytes_len);
+    twi_json_enter_object(&json);
+    while (twi_json_next_member(&json, &key)) {
+        if (!TWI_JSON_IS(key, "venue"))
+            twi_json_skip(&json);
+        else if (twi_json_string(&json, &name))
+            ops = tw_feed_find(name.text, name.len);
+    }
+    return ops;
+}
 
 static const tw_feed_ops *detect_frame(const twi_frame *frame)
 {
     const tw_feed_ops *ops = NULL;
+    if (frame->kind == TWI_FRAME_CONFIG)
+        return detect_config(frame);
     if (frame->kind == TWI_FRAME_CONNECT)
         ops = tw_feed_detect(frame->url);
     else if (frame->kind == TWI_FRAME_RECV)

@@ -1,4 +1,5 @@
-/* record.c - tw record: keeps what a running engine streams, or what another collector recorded, in a capture file. */
+/* record.c - tw record: keeps what a running engine streams, the frames of a live venue, or what another collector
+ * recorded, in a capture file. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +7,7 @@
 
 #include "engine/base/clock.h"
 #include "feed/capture.h"
+#include "tools/tw/record_venue.h"
 #include "tools/tw/stream.h"
 
 #define NS_PER_SECOND INT64_C(1000000000)
@@ -194,6 +196,25 @@ static int convert(const twi_verb *verb, recorder *it, const char *from)
     return code;
 }
 
+static void on_frame(void *owner, const twi_frame *frame)
+{
+    recorder *it = owner;
+    if (it->count_max != 0 && it->messages >= it->count_max)
+        return;
+    it->messages += frame->kind == TWI_FRAME_RECV || frame->kind == TWI_FRAME_HTTP;
+    keep(it, twi_capture_frame(it->writer, frame));
+}
+
+/* What stands in the capture's header, and where the messages come from. */
+static const char *source_of(const twi_record_venue_options *venue, const char *from, const twi_stream_options *stream)
+{
+    if (venue->venue)
+        return venue->venue;
+    if (from)
+        return from;
+    return stream->shm ? stream->shm : stream->stream.from;
+}
+
 static int run(const twi_verb *verb, int argc, char **argv)
 {
     recorder it = {.end_ns = INT64_MAX, .is_live = isatty(STDERR_FILENO)};
@@ -202,22 +223,29 @@ static int run(const twi_verb *verb, int argc, char **argv)
     int64_t duration_ns = 0;
     bool replaces = false;
     twi_stream_options stream;
-    twi_option options[TWI_STREAM_OPTION_COUNT + 6] = {{.name = "out", .text = &path},
-                                                       {.name = "from", .text = &from},
-                                                       {.name = "compression", .text = &compression},
-                                                       {.name = "duration", .duration_ns = &duration_ns},
-                                                       {.name = "count", .number = &it.count_max},
-                                                       {.name = "replace", .flag = &replaces}};
-    twi_stream_option_list(&stream, options + 6);
-    if (!twi_cli_options(verb, argc, argv, options, TWI_STREAM_OPTION_COUNT + 6, NULL))
+    twi_record_venue_options venue;
+    enum { OWN = 6, ALL = OWN + TWI_STREAM_OPTION_COUNT + TWI_RECORD_VENUE_OPTION_COUNT };
+    twi_option options[ALL] = {{.name = "out", .text = &path},
+                               {.name = "from", .text = &from},
+                               {.name = "compression", .text = &compression},
+                               {.name = "duration", .duration_ns = &duration_ns},
+                               {.name = "count", .number = &it.count_max},
+                               {.name = "replace", .flag = &replaces}};
+    twi_stream_option_list(&stream, options + OWN);
+    twi_record_venue_option_list(&venue, options + OWN + TWI_STREAM_OPTION_COUNT);
+    const char *all_symbols = stream.stream.symbols, *all_channels = stream.stream.channels;
+    if (!twi_cli_options(verb, argc, argv, options, ALL, NULL))
         return TWI_EXIT_USAGE;
+    venue.symbols = stream.stream.symbols != all_symbols ? stream.stream.symbols : "";
+    venue.channels = stream.stream.channels != all_channels ? stream.stream.channels : NULL;
+    if (venue.venue && *venue.symbols == '\0')
+        return twi_cli_usage(verb, "--symbols LIST says what to record, e.g. BTC/USDT,ETH/USDT");
+    if (venue.venue && (from || stream.shm))
+        return twi_cli_usage(verb, "--venue, --from and --shm are three places to record from: choose one");
     if (!path)
         return twi_cli_usage(verb, "--out FILE says where to");
-    twi_capture_options capture = {.replaces = replaces,
-                                   .created_ns = twi_realtime_ns(),
-                                   .source = from         ? from
-                                             : stream.shm ? stream.shm
-                                                          : stream.stream.from};
+    twi_capture_options capture = {
+        .replaces = replaces, .created_ns = twi_realtime_ns(), .source = source_of(&venue, from, &stream)};
     if (!parse_compression(compression, &capture.compression))
         return twi_cli_usage(verb, "--compression %s: none, zlib or zstd", compression);
     char error[TWI_CLI_ERROR_MAX];
@@ -230,17 +258,26 @@ static int run(const twi_verb *verb, int argc, char **argv)
     stream.stream.on_gap = on_gap;
     stream.stream.on_note = on_note;
     stream.stream.owner = &it;
-    int code = from ? convert(verb, &it, from) : twi_stream_run(verb, &stream, on_idle);
+    const twi_record_venue_calls venue_calls = {on_frame, on_idle};
+    int code = TWI_EXIT_GOOD;
+    if (venue.venue)
+        code = twi_record_venue_run(verb, &venue, &venue_calls, &it);
+    else
+        code = from ? convert(verb, &it, from) : twi_stream_run(verb, &stream, on_idle);
     return finish(verb, &it, path, code);
 }
 
 static const char help[] =
     "usage: tw record --out FILE [options]\n"
-    "Writes the messages of a running engine to a capture file until Ctrl-C; 'tw replay', 'tw info' and the\n"
-    "replay feed read it. What a crash leaves is readable up to the last second.\n"
+    "Writes the messages of a running engine, or the frames of a live venue, to a capture file until Ctrl-C;\n"
+    "'tw replay', 'tw info' and the replay feed read it. What a crash leaves is readable up to the last second.\n"
     "\n" TWI_STREAM_HELP "how\n"
     "  --out FILE       the capture, e.g. day.twc\n"
     "  --from PATH      instead of an engine: a recording of cryptofeed or hftbacktest, or the folder of one\n"
+    "  --venue NAME     instead of an engine: an exchange; every frame with its receive time, connections as they\n"
+    "                   come and go, REST answers. --symbols BTC/USDT,... are then the venue's (it must be given),\n"
+    "                   --channels trade,quote,book                [all that it has]\n"
+    "  --stream-url URL, --rest-url URL, --ca-file PEM, --proxy URL, --depth N   as in a [[feed]] of the engine\n"
     "  --replace        empty FILE if it exists already\n"
     "  --compression C  none, zlib or zstd                      [zstd if this build has it]\n"
     "  --duration D     ends after this time, e.g. 10m\n"
@@ -250,8 +287,9 @@ static const char help[] =
     "  tw record --out day.twc\n"
     "  tw record --out btc.twc --symbols '*:BTC/USDT' --channels trade,quote --duration 1h\n"
     "  tw record --out all.twc --shm tickwire --compression none\n"
+    "  tw record --venue binance --symbols BTC/USDT,ETH/USDT --out binance.twc --duration 1h\n"
     "  tw record --out kraken.twc --from recordings/kraken-v1-2021apr17\n"
     "\n"
-    "exit code: 0 ended as asked, 1 no connection or the file cannot be written, 2 usage.\n";
+    "exit code: 0 ended as asked, 1 no connection to the engine or the file cannot be written, 2 usage.\n";
 
-const twi_verb twi_verb_record = {"record", "writes what a running engine streams to a capture file", help, run};
+const twi_verb twi_verb_record = {"record", "writes what an engine or a venue streams to a capture file", help, run};
