@@ -612,7 +612,7 @@ static tw_status futures_markets_request(const tw_feed_config *config, uint32_t 
 
 enum {
     HAS = TW_HAS_WATCH_TRADES | TW_HAS_WATCH_TICKER | TW_HAS_WATCH_ORDER_BOOK | TW_HAS_UNWATCH | TW_HAS_FETCH_MARKETS |
-          TWI_HAS_FETCH | TW_HAS_BOOK_SEQUENCE | TW_HAS_BOOK_SNAPSHOT_REST
+          TWI_HAS_FETCH | TW_HAS_BOOK_SEQUENCE | TW_HAS_BOOK_SNAPSHOT_REST | TW_HAS_SAME_ON_LINKS
 };
 
 static const tw_feed_limits SPOT_LIMITS = {.streams_per_link = 1024,

@@ -514,8 +514,8 @@ static tw_status init(void *state, const tw_feed_config *config, tw_symbols *sym
 const tw_feed_ops twi_feed_kucoin = {TWI_VENUE_SHARED_OPS,
                                      .name = "kucoin",
                                      .has = TW_HAS_WATCH_TRADES | TW_HAS_WATCH_TICKER | TW_HAS_WATCH_ORDER_BOOK |
-                                            TW_HAS_UNWATCH | TW_HAS_FETCH_MARKETS | TWI_HAS_FETCH |
-                                            TW_HAS_BOOK_SEQUENCE | TW_HAS_BOOK_SNAPSHOT_REST,
+                                            TW_HAS_UNWATCH | TW_HAS_FETCH_MARKETS | TW_HAS_SAME_ON_LINKS |
+                                            TWI_HAS_FETCH | TW_HAS_BOOK_SEQUENCE | TW_HAS_BOOK_SNAPSHOT_REST,
                                      .limits = &LIMITS,
                                      .state_size = state_size,
                                      .init = init,

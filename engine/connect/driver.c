@@ -99,7 +99,13 @@ static void explain(const twi_driver *driver, tw_status status, char *error, siz
         missing = "book";
     if (error[0] != 0)
         return;
-    if (status == TW_NOT_SUPPORTED)
+    if (status == TW_NOT_SUPPORTED && driver->options.redundant && (has & TW_HAS_SAME_ON_LINKS) == 0)
+        snprintf(
+            error, error_cap,
+            "%s does not promise that book sequences and trade ids are the same on every connection, so two copies "
+            "cannot be told apart: set redundant = false",
+            driver->name);
+    else if (status == TW_NOT_SUPPORTED)
         snprintf(error, error_cap, "%s does not offer channel \"%s\": leave it out of channels", driver->name, missing);
     else if (status == TW_FULL)
         snprintf(error, error_cap, "%s: no place for its symbols: raise ring.instruments_max", driver->name);
@@ -121,6 +127,8 @@ static tw_status open_leg(twi_driver *driver, uint32_t index)
         config.market_count_max = MARKETS_MAX;
     if (config.symbol_count_max < driver->symbol_count)
         config.symbol_count_max = driver->symbol_count;
+    if (driver->arbiter != NULL)
+        leg->sink = twi_arbiter_sink(driver->arbiter, index);
     leg->state = take_state(driver->ops, &config);
     if (leg->state == NULL)
         return TW_NO_MEMORY;
@@ -150,6 +158,12 @@ static uint32_t message_bytes_of(const twi_driver_options *options)
     return venue > 0 ? venue : MESSAGE_BYTES_DEFAULT;
 }
 
+/* Symbols that may come: those of the configuration, and those that watch() may add. */
+static uint32_t symbol_count_max(const tw_feed_config *feed)
+{
+    return feed->symbol_count > feed->symbol_count_max ? feed->symbol_count : feed->symbol_count_max;
+}
+
 uint64_t twi_driver_memory(const twi_driver_options *options)
 {
     tw_feed_config config = options->feed;
@@ -160,7 +174,9 @@ uint64_t twi_driver_memory(const twi_driver_options *options)
     uint64_t links = per_link > 0 ? (streams + per_link - 1) / per_link : 1;
     uint64_t leg = options->ops->state_size(&config) +
                    links * (sizeof(twi_driver_link) + message_bytes_of(options) + TWI_CONN_OUT_BYTES);
-    return sizeof(twi_driver) + leg * (options->redundant ? TWI_LEGS_MAX : 1);
+    if (!options->redundant)
+        return sizeof(twi_driver) + leg;
+    return sizeof(twi_driver) + TWI_LEGS_MAX * leg + twi_arbiter_bytes(symbol_count_max(&config));
 }
 
 static void set_conn_options(twi_driver *driver)
@@ -181,6 +197,13 @@ static void set_conn_options(twi_driver *driver)
     };
 }
 
+static tw_status open_arbiter(twi_driver *driver)
+{
+    if ((driver->ops->has & TW_HAS_SAME_ON_LINKS) == 0)
+        return TW_NOT_SUPPORTED;
+    return twi_arbiter_open(symbol_count_max(&driver->options.feed), driver->options.sink, &driver->arbiter);
+}
+
 tw_status twi_driver_open(const twi_driver_options *options, twi_driver **out, char *error, size_t error_cap)
 {
     *out = NULL;
@@ -198,7 +221,9 @@ tw_status twi_driver_open(const twi_driver_options *options, twi_driver **out, c
     tw_status status = sort_symbols(driver, error, error_cap);
     if (status == TW_OK)
         status = open_tls(driver, error, error_cap);
-    for (uint32_t i = 0; status == TW_OK && i < 1; i++) {
+    if (status == TW_OK && options->redundant)
+        status = open_arbiter(driver);
+    for (uint32_t i = 0; status == TW_OK && i < (options->redundant ? TWI_LEGS_MAX : 1); i++) {
         status = open_leg(driver, i);
         driver->leg_count += status == TW_OK;
     }
@@ -223,6 +248,8 @@ void twi_driver_close(twi_driver *driver)
         driver->ops->fini(leg->state);
         give_state_back(leg->state);
     }
+    if (driver->arbiter != NULL)
+        twi_arbiter_close(driver->arbiter);
     if (driver->tls != NULL)
         twi_tls_context_close(driver->tls);
     free(driver->symbols);
@@ -265,12 +292,15 @@ static void show_figures(twi_driver *driver, int64_t now_ns)
     twi_driver_get_stats(driver, &stats);
     twi_counter_set(cells, TWI_COUNTER_FEED_MALFORMED, stats.feed.malformed + driver->malformed);
     twi_counter_set(cells, TWI_COUNTER_FEED_VENUE_ERRORS, stats.feed.errors);
+    twi_counter_set(cells, TWI_COUNTER_FEED_DUPLICATES, stats.duplicates);
     sum_symbols(driver);
 }
 
 void twi_driver_get_stats(const twi_driver *driver, twi_driver_stats *out)
 {
     *out = driver->stats;
+    if (driver->arbiter != NULL)
+        out->duplicates = twi_arbiter_duplicates(driver->arbiter);
     for (uint32_t i = 0; i < driver->leg_count; i++) {
         tw_feed_stats feed;
         const twi_leg *leg = &driver->legs[i];

@@ -5,11 +5,12 @@
 #ifndef TWI_DRIVER_INTERNAL_H
 #define TWI_DRIVER_INTERNAL_H
 
+#include "engine/connect/arbiter.h"
 #include "engine/connect/conn.h"
 #include "engine/connect/driver.h"
 
 enum {
-    TWI_LEGS_MAX = 2,
+    TWI_LEGS_MAX = TWI_ARBITER_LEGS,
     TWI_LINK_SPARE = 4,       /* connections that watch() may add, per leg, until more sockets are asked for */
     TWI_REQUESTS_MAX = 4,     /* under way, per leg */
     TWI_DIALS_KEPT_MAX = 512, /* of the venue's dial limits */
@@ -58,6 +59,7 @@ struct twi_driver {
     uint32_t symbol_count;
     const char **refused; /* those that it did not take */
     uint32_t refused_count;
+    twi_arbiter *arbiter; /* of redundant legs; NULL: there is one */
     twi_leg legs[TWI_LEGS_MAX];
     uint32_t leg_count;
     twi_op timer;

@@ -20,12 +20,18 @@ static int64_t realtime(const twi_driver *driver)
     return twi_hub_realtime_ns(driver->hub);
 }
 
+/* Among all connections of the feed; those of the second leg come behind all of the first. */
+static uint32_t number_of(const twi_driver_link *link)
+{
+    return link->leg->index * TW_FEED_LINKS_MAX + link->index;
+}
+
 static void record(const twi_driver_link *link, twi_driver_record *record)
 {
     const twi_driver *driver = link->leg->driver;
     if (driver->options.record == NULL)
         return;
-    record->link = link->leg->index * TW_FEED_LINKS_MAX + link->index;
+    record->link = number_of(link);
     record->url = link->dialed.url;
     if (record->bytes == NULL)
         record->bytes = (const uint8_t *)"";
@@ -74,7 +80,7 @@ static void on_up(void *owner, twi_conn *conn)
     TWI_VENUE_LOG(driver, TWI_LOG_INFO, "connected to %s:%u%s%s%s%s (connection %u)", conn->url.host,
                   (unsigned)conn->url.port, conn->tls != NULL ? ", " : "",
                   conn->tls != NULL ? twi_tls_version(conn->tls) : "", conn->has_proxy ? ", through proxy " : "",
-                  conn->has_proxy ? conn->proxy.host : "", link->index);
+                  conn->has_proxy ? conn->proxy.host : "", number_of(link));
     show_links(driver);
     int64_t now_ns = realtime(driver);
     record(link, &(twi_driver_record){.kind = TWI_RECORD_UP, .recv_ns = now_ns});
@@ -162,7 +168,7 @@ static void on_down(void *owner, twi_conn *conn, twi_conn_end end, const char *w
         return;
     TWI_VENUE_LOG(driver, end == TWI_END_CERTIFICATE ? TWI_LOG_ERROR : TWI_LOG_WARN,
                   "%s %u: %s; the next attempt is in %.1f s", was_open ? "lost connection" : "cannot open connection",
-                  link->index, why, (double)pause / 1e9);
+                  number_of(link), why, (double)pause / 1e9);
     snprintf(driver->stats.last_error, sizeof(driver->stats.last_error), "%s", why);
     if (!link->told_down)
         driver->ops->link_down(link->leg->state, link->index, realtime(driver), reason_of(link, end), &link->leg->sink);
@@ -319,8 +325,20 @@ static bool add_link(twi_leg *leg)
     return true;
 }
 
+/* The other copy of a book is gone, and this one does not continue it: only its snapshot does. */
+static void restart_stuck(twi_leg *leg)
+{
+    if (leg->driver->arbiter == NULL || !twi_arbiter_take_stuck(leg->driver->arbiter, leg->index))
+        return;
+    for (uint32_t i = 0; i < leg->link_count; i++) {
+        leg->links[i]->failures = 0;
+        close_for(leg->links[i], TW_REASON_RESYNC, "its books do not continue those of the other connection");
+    }
+}
+
 void twi_driver_tick_links(twi_leg *leg, int64_t now_ns)
 {
+    restart_stuck(leg);
     uint32_t wanted = leg->driver->ops->link_count(leg->state);
     while (leg->link_count < wanted && leg->link_count < TW_FEED_LINKS_MAX && add_link(leg))
         continue;

@@ -76,6 +76,7 @@ typedef enum tw_has {
     TW_HAS_BOOK_SNAPSHOT_REST = 1 << 10, /* the snapshot is fetched beside the stream and joined */
     TW_HAS_TRADE_HISTORY = 1 << 11,      /* old trades come at subscription, with TW_FLAG_HISTORY */
     TW_HAS_BINARY_FRAMES = 1 << 12,      /* compressed by the venue itself (HTX) */
+    TW_HAS_SAME_ON_LINKS = 1 << 13,      /* book sequences and trade ids are the same on every connection */
     TW_HAS_FETCH_TICKER = 1 << 16,       /* asked over REST, once */
     TW_HAS_FETCH_ORDER_BOOK = 1 << 17,
     TW_HAS_FETCH_TRADES = 1 << 18,

@@ -5,7 +5,15 @@
 #include "engine/connect/driver.h"
 #include "feed/registry.h"
 
-enum { SEEDS = 12, PRICES = 40, INSTRUMENTS = 64, REQUESTS_MAX = 8, TEXT_MAX = 8192, ROUNDS = 1500 };
+enum {
+    SEEDS = 12,
+    PRICES = 40,
+    INSTRUMENTS = 64,
+    REQUESTS_MAX = 8,
+    TEXT_MAX = 8192,
+    TRADES_MAX = 1 << 16,
+    ROUNDS = 1500
+};
 #define MS     INT64_C(1000000)
 #define SECOND INT64_C(1000000000)
 
@@ -34,6 +42,8 @@ typedef struct world {
     tw_feed_limits limits;
     tw_feed_ops ops;
     uint64_t records[5];
+    bool redundant;
+    uint8_t trade_seen[TRADES_MAX];
 } world;
 
 static uint32_t any(world *it, uint32_t below)
@@ -82,7 +92,9 @@ static void commit(void *owner)
     assert_true(event->recv_ns > TWT_EPOCH);
     switch (event->kind) {
     case TW_EVENT_TRADE:
-        assert_true(event->u.trade.id.lo > it->last_trade_id);
+        assert_in_range(event->u.trade.id.lo, 1, TRADES_MAX - 1);
+        assert_int_equal(it->trade_seen[event->u.trade.id.lo]++, 0);
+        assert_true(it->redundant || event->u.trade.id.lo > it->last_trade_id);
         it->last_trade_id = event->u.trade.id.lo;
         it->trades++;
         break;
@@ -221,12 +233,13 @@ static void publish(world *it, bool drops)
 
 static const char *const symbols[] = {"BTC/USDT", "FOO/BAR"};
 
-static world *begin(uint64_t seed, uint32_t symbol_count, bool recorded)
+static world *begin_with(uint64_t seed, uint32_t symbol_count, bool recorded, bool redundant)
 {
     world *it = calloc(1, sizeof(*it));
     assert_non_null(it);
     char error[512];
     it->random = seed;
+    it->redundant = redundant;
     it->venue.seq = 1000;
     for (int side = 0; side < 2; side++)
         it->venue.amount[side][0] = 5;
@@ -247,6 +260,7 @@ static world *begin(uint64_t seed, uint32_t symbol_count, bool recorded)
                  .stream_url = TWT_URL},
         .symbols = it->symbols,
         .sink = {claim, commit, it},
+        .redundant = redundant,
         .proxy = "none",
         .request = request,
         .record = recorded ? record : NULL,
@@ -254,6 +268,11 @@ static world *begin(uint64_t seed, uint32_t symbol_count, bool recorded)
     };
     assert_int_equal(twi_driver_open(&options, &it->driver, error, sizeof(error)), TW_OK);
     return it;
+}
+
+static world *begin(uint64_t seed, uint32_t symbol_count, bool recorded)
+{
+    return begin_with(seed, symbol_count, recorded, false);
 }
 
 static void finish(world *it)
@@ -509,6 +528,45 @@ static void expect_refused(twi_driver_options options, tw_status wanted, const c
     free(options.symbols);
 }
 
+/* One of two connections breaks, again and again: nobody sees it. */
+static void test_redundant(void **state)
+{
+    (void)state;
+    enum { BREAKS = 6, SETTLED = 800 };
+    for (uint64_t seed = 300; seed < 302; seed++) {
+        world *it = begin_with(seed, 1, false, true);
+        twt_listen_there(&it->rig);
+        twi_driver_start(it->driver, it->rig.hub);
+        it->publishes = true;
+        for (int i = 0; i < SETTLED; i++)
+            live(it);
+        assert_int_equal(stats_of(it).links_up, 2);
+        assert_int_equal(it->state, TW_STATE_OK);
+        uint64_t statuses = it->statuses, clears = it->clears, first = it->trade_id + 1;
+        for (int round = 0; round < BREAKS; round++) {
+            uint32_t broken = it->rig.accepted - 1 - any(it, 2);
+            if (it->rig.peer[broken]->open)
+                twt_hang_up(it->rig.peer[broken]);
+            for (int i = 0; i < SETTLED; i++) {
+                live(it);
+                assert_int_equal(it->state, TW_STATE_OK);
+            }
+        }
+        it->publishes = false;
+        LIVE_UNTIL(it, is_same(it));
+        for (int i = 0; i < SETTLED; i++)
+            live(it);
+        twi_driver_stats stats = stats_of(it);
+        assert_true(stats.reconnects >= 3);
+        assert_true(stats.duplicates > it->trades / 2);
+        assert_int_equal(it->statuses, statuses);
+        assert_int_equal(it->clears, clears);
+        for (uint64_t id = first; id <= it->trade_id; id++)
+            assert_int_equal(it->trade_seen[id], 1);
+        finish(it);
+    }
+}
+
 /* Patience may end at any moment: nothing is touched that is gone (the sanitizers look). */
 static void test_abandoned_at_any_time(void **state)
 {
@@ -540,6 +598,9 @@ static void test_refusals_at_start(void **state)
     twi_driver_options options = {.ops = gemini, .feed = {.symbols = good, .symbol_count = 1, .channels = 7}};
     expect_refused(options, TW_NOT_SUPPORTED, "gemini does not offer channel \"quote\"");
     options.feed.channels = 1;
+    options.redundant = true;
+    expect_refused(options, TW_NOT_SUPPORTED, "gemini does not promise");
+    options.redundant = false;
     options.ca_file = "tests/unit/connect_driver_test.c";
     expect_refused(options, TW_BAD_CONFIG, "ca_file");
     options.ca_file = NULL;
@@ -582,12 +643,19 @@ static void test_spreads_over_connections(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_subscribes_and_joins),     cmocka_unit_test(test_starts_without_a_venue),
-        cmocka_unit_test(test_breaks_of_every_kind),     cmocka_unit_test(test_silent_venue_is_left),
-        cmocka_unit_test(test_planned_redial),           cmocka_unit_test(test_dial_limit),
-        cmocka_unit_test(test_throttled_handshake),      cmocka_unit_test(test_unknown_symbol),
-        cmocka_unit_test(test_watch_and_unwatch),        cmocka_unit_test(test_refusals_at_start),
-        cmocka_unit_test(test_spreads_over_connections), cmocka_unit_test(test_abandoned_at_any_time),
+        cmocka_unit_test(test_subscribes_and_joins),
+        cmocka_unit_test(test_starts_without_a_venue),
+        cmocka_unit_test(test_breaks_of_every_kind),
+        cmocka_unit_test(test_silent_venue_is_left),
+        cmocka_unit_test(test_planned_redial),
+        cmocka_unit_test(test_dial_limit),
+        cmocka_unit_test(test_throttled_handshake),
+        cmocka_unit_test(test_unknown_symbol),
+        cmocka_unit_test(test_watch_and_unwatch),
+        cmocka_unit_test(test_refusals_at_start),
+        cmocka_unit_test(test_spreads_over_connections),
+        cmocka_unit_test(test_abandoned_at_any_time),
+        cmocka_unit_test(test_redundant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
