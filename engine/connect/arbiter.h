@@ -3,7 +3,8 @@
  * Why right: each leg is a whole adapter with its own books, so that what it says is continuous in itself.
  *   trades   by id, exactly, as long as the second copy comes within TWI_ARBITER_TRADES of the same symbol.
  *   books    a leg's group that ends at sequence s changes the book as it was where the leg's group before ended. It is
- *            put out if the book that was put out stands exactly there; with an end at or before that it is an old copy.
+ *            put out if the book that was put out stands exactly there; if it ends there or before, it is an old
+ *            copy.
  *            Groups end at the same sequences on both legs, so the legs fall into step by themselves; if they do not,
  *            one of them leads, and should it be lost, the other is stuck and must bring a new snapshot.
  *   status   a book is ok as long as one leg's is; a lost leg empties nothing while the other stands.

@@ -1,5 +1,5 @@
-/* connect_arbiter_test.c - two copies of one stream, each late, cut and resumed at random: what comes out is the stream,
- * every trade once and the book exact. */
+/* connect_arbiter_test.c - two copies of one stream, each late, cut and resumed at random: what comes out is the
+ * stream, every trade once and the book exact. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>

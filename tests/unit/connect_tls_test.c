@@ -12,62 +12,14 @@
 
 #include <cmocka.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 
 #include "engine/connect/tls.h"
+#include "tests/unit/connect_identity.h"
 
 enum { WIRE_MAX = 1 << 20, DAY_S = 86400, TEXT_BYTES = 100000 };
 
-typedef struct identity {
-    EVP_PKEY *key;
-    X509 *certificate;
-} identity;
-
-static identity authority, stranger;
+static twt_identity authority, stranger;
 static char ca_path[] = "/tmp/tickwire_tls_test.XXXXXX";
-
-static void add_extension(X509 *certificate, X509 *issuer, int nid, const char *value)
-{
-    X509V3_CTX context;
-    X509V3_set_ctx(&context, issuer, certificate, NULL, NULL, 0);
-    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, nid, value);
-    assert_non_null(extension);
-    X509_add_ext(certificate, extension, -1);
-    X509_EXTENSION_free(extension);
-}
-
-/* names: "DNS:localhost,IP:127.0.0.1"; NULL: an authority, signed by itself. */
-static identity make(const identity *issuer, const char *names, long from_s, long until_s)
-{
-    identity it = {EVP_EC_gen("P-256"), X509_new()};
-    static long serial;
-    assert_non_null(it.key);
-    X509_set_version(it.certificate, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(it.certificate), ++serial);
-    X509_gmtime_adj(X509_getm_notBefore(it.certificate), from_s);
-    X509_gmtime_adj(X509_getm_notAfter(it.certificate), until_s);
-    X509_set_pubkey(it.certificate, it.key);
-    X509_NAME *name = X509_get_subject_name(it.certificate);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)(names ? "server" : "test authority"),
-                               -1, -1, 0);
-    const identity *by = issuer != NULL ? issuer : &it;
-    X509_set_issuer_name(it.certificate, X509_get_subject_name(by->certificate));
-    if (names != NULL)
-        add_extension(it.certificate, by->certificate, NID_subject_alt_name, names);
-    else
-        add_extension(it.certificate, by->certificate, NID_basic_constraints, "critical,CA:TRUE");
-    assert_true(X509_sign(it.certificate, by->key, EVP_sha256()) > 0);
-    return it;
-}
-
-static void forget(identity *it)
-{
-    EVP_PKEY_free(it->key);
-    X509_free(it->certificate);
-}
 
 /* ---- both ends ---- */
 
@@ -92,7 +44,7 @@ static int take(void *owner, const uint8_t *bytes, size_t len)
     return 1;
 }
 
-static pair *open_pair(const identity *server, const char *host, uint8_t client_min, int server_max)
+static pair *open_pair(const twt_identity *server, const char *host, uint8_t client_min, int server_max)
 {
     pair *it = calloc(1, sizeof(*it));
     char error[256];
@@ -164,7 +116,7 @@ static tw_status handshake(pair *it)
     return status;
 }
 
-static void expect(const identity *server, const char *host, tw_status wanted, const char *part)
+static void expect(const twt_identity *server, const char *host, tw_status wanted, const char *part)
 {
     pair *it = open_pair(server, host, 2, TLS1_3_VERSION);
     tw_status status = handshake(it);
@@ -179,7 +131,8 @@ static void expect(const identity *server, const char *host, tw_status wanted, c
 static void test_who_is_trusted(void **state)
 {
     (void)state;
-    identity server = make(&authority, "DNS:localhost,DNS:*.example.com,IP:127.0.0.1,IP:::1", -DAY_S, DAY_S);
+    twt_identity server =
+        twt_identity_make(&authority, "DNS:localhost,DNS:*.example.com,IP:127.0.0.1,IP:::1", -DAY_S, DAY_S);
     expect(&server, "localhost", TW_OK, "");
     expect(&server, "stream.example.com", TW_OK, "");
     expect(&server, "127.0.0.1", TW_OK, "");
@@ -188,30 +141,30 @@ static void test_who_is_trusted(void **state)
     expect(&server, "a.b.example.com", TW_AUTHENTICATION, "hostname mismatch");
     expect(&server, "elsewhere.org", TW_AUTHENTICATION, "hostname mismatch");
     expect(&server, "127.0.0.2", TW_AUTHENTICATION, "IP address mismatch");
-    forget(&server);
+    twt_identity_forget(&server);
 }
 
 static void test_who_is_not(void **state)
 {
     (void)state;
-    identity other = make(&stranger, "DNS:localhost", -DAY_S, DAY_S);
-    identity old = make(&authority, "DNS:localhost", -2 * DAY_S, -DAY_S);
-    identity young = make(&authority, "DNS:localhost", DAY_S, 2 * DAY_S);
-    identity own = make(NULL, NULL, -DAY_S, DAY_S);
+    twt_identity other = twt_identity_make(&stranger, "DNS:localhost", -DAY_S, DAY_S);
+    twt_identity old = twt_identity_make(&authority, "DNS:localhost", -2 * DAY_S, -DAY_S);
+    twt_identity young = twt_identity_make(&authority, "DNS:localhost", DAY_S, 2 * DAY_S);
+    twt_identity own = twt_identity_make(NULL, NULL, -DAY_S, DAY_S);
     expect(&other, "localhost", TW_AUTHENTICATION, "");
     expect(&old, "localhost", TW_AUTHENTICATION, "certificate has expired");
     expect(&young, "localhost", TW_AUTHENTICATION, "certificate is not yet valid");
     expect(&own, "localhost", TW_AUTHENTICATION, "");
-    forget(&other);
-    forget(&old);
-    forget(&young);
-    forget(&own);
+    twt_identity_forget(&other);
+    twt_identity_forget(&old);
+    twt_identity_forget(&young);
+    twt_identity_forget(&own);
 }
 
 static void test_versions(void **state)
 {
     (void)state;
-    identity server = make(&authority, "DNS:localhost", -DAY_S, DAY_S);
+    twt_identity server = twt_identity_make(&authority, "DNS:localhost", -DAY_S, DAY_S);
     static const struct {
         uint8_t client_min;
         int server_max;
@@ -230,13 +183,13 @@ static void test_versions(void **state)
             assert_true(twi_tls_error(it->client)[0] != 0);
         close_pair(it);
     }
-    forget(&server);
+    twt_identity_forget(&server);
 }
 
 static void test_name_is_told(void **state)
 {
     (void)state;
-    identity server = make(&authority, "DNS:localhost,IP:127.0.0.1", -DAY_S, DAY_S);
+    twt_identity server = twt_identity_make(&authority, "DNS:localhost,IP:127.0.0.1", -DAY_S, DAY_S);
     pair *it = open_pair(&server, "localhost", 2, TLS1_3_VERSION);
     assert_int_equal(handshake(it), TW_OK);
     assert_string_equal(SSL_get_servername(it->server, TLSEXT_NAMETYPE_host_name), "localhost");
@@ -245,7 +198,7 @@ static void test_name_is_told(void **state)
     assert_int_equal(handshake(it), TW_OK);
     assert_null(SSL_get_servername(it->server, TLSEXT_NAMETYPE_host_name)); /* RFC 6066: no addresses */
     close_pair(it);
-    forget(&server);
+    twt_identity_forget(&server);
 }
 
 static uint8_t received[TEXT_BYTES * 2];
@@ -265,7 +218,7 @@ static void test_bytes_in_any_pieces(void **state)
     (void)state;
     static const size_t pieces[] = {0, 1, 5, 1460, 16384};
     static uint8_t text[TEXT_BYTES], back[TEXT_BYTES];
-    identity server = make(&authority, "DNS:localhost", -DAY_S, DAY_S);
+    twt_identity server = twt_identity_make(&authority, "DNS:localhost", -DAY_S, DAY_S);
     for (size_t i = 0; i < sizeof(text); i++)
         text[i] = (uint8_t)(i * 31);
     for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
@@ -291,25 +244,25 @@ static void test_bytes_in_any_pieces(void **state)
         assert_int_equal(to_client(it, read_all), TW_CLOSED);
         close_pair(it);
     }
-    forget(&server);
+    twt_identity_forget(&server);
 }
 
 static void test_no_place_for_bytes(void **state)
 {
     (void)state;
-    identity server = make(&authority, "DNS:localhost", -DAY_S, DAY_S);
+    twt_identity server = twt_identity_make(&authority, "DNS:localhost", -DAY_S, DAY_S);
     pair *it = open_pair(&server, "localhost", 2, TLS1_3_VERSION);
     assert_int_equal(handshake(it), TW_OK);
     it->sends_nothing = 1;
     assert_int_equal(twi_tls_write(it->client, (const uint8_t *)"hello", 5), TW_FULL);
     close_pair(it);
-    forget(&server);
+    twt_identity_forget(&server);
 }
 
 static void test_garbage(void **state)
 {
     (void)state;
-    identity server = make(&authority, "DNS:localhost", -DAY_S, DAY_S);
+    twt_identity server = twt_identity_make(&authority, "DNS:localhost", -DAY_S, DAY_S);
     pair *it = open_pair(&server, "localhost", 2, TLS1_3_VERSION);
     assert_int_equal(twi_tls_handshake(it->client), TW_NEED_MORE);
     static const char text[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
@@ -325,7 +278,7 @@ static void test_garbage(void **state)
     twi_tls_receive(it->client, (const uint8_t *)"\x17\x03\x03\x00\x20................................", 37);
     assert_int_equal(read_all(it), TW_MALFORMED);
     close_pair(it);
-    forget(&server);
+    twt_identity_forget(&server);
 }
 
 static void test_bad_authority_files(void **state)
@@ -347,20 +300,16 @@ static void test_bad_authority_files(void **state)
 static int make_authorities(void **state)
 {
     (void)state;
-    authority = make(NULL, NULL, -DAY_S, DAY_S);
-    stranger = make(NULL, NULL, -DAY_S, DAY_S);
-    int fd = mkstemp(ca_path);
-    FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
-    if (file == NULL || PEM_write_X509(file, authority.certificate) != 1)
-        return -1;
-    return fclose(file);
+    authority = twt_identity_make(NULL, NULL, -DAY_S, DAY_S);
+    stranger = twt_identity_make(NULL, NULL, -DAY_S, DAY_S);
+    return twt_identity_write(&authority, ca_path);
 }
 
 static int forget_authorities(void **state)
 {
     (void)state;
-    forget(&authority);
-    forget(&stranger);
+    twt_identity_forget(&authority);
+    twt_identity_forget(&stranger);
     return unlink(ca_path);
 }
 
