@@ -155,7 +155,7 @@ static void on_down(void *owner, twi_conn *conn, twi_conn_end end, const char *w
         driver->stats.throttled++;
         twi_driver_count(driver, TWI_COUNTER_FEED_THROTTLED, 1);
     }
-    if (was_open)
+    if (was_open && !driver->stopping) /* a recording that is ended says nothing of the venue */
         record(link, &(twi_driver_record){.kind = TWI_RECORD_DOWN,
                                           .recv_ns = realtime(driver),
                                           .bytes = (const uint8_t *)why,
