@@ -423,6 +423,42 @@ static void test_proxy_refuses(void **state)
     finish(it);
 }
 
+/* Bytes of a good server, some of them changed: in the handshake, and after it. */
+static void test_any_bytes(void **state)
+{
+    (void)state;
+    static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                                 "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    static const char frames[] = "\x81\x05hello\x89\x02hi\x01\x03one\x80\x03two\x82\x7e\x00\x7e";
+    uint64_t random = 9, ends[TWI_END_COUNT] = {0};
+    client *it = begin(77);
+    for (int round = 0; round < 600; round++) {
+        bool opens = round % 2 == 0;
+        uint8_t bytes[400];
+        size_t len = opens ? sizeof(frames) - 1 : sizeof(answer) - 1;
+        memcpy(bytes, opens ? frames : answer, len);
+        memset(bytes + len, 'x', sizeof(bytes) - len);
+        for (uint32_t changes = next_random(&random) % 4; changes > 0; changes--)
+            bytes[next_random(&random) % len] = (uint8_t)next_random(&random);
+        it->rig.greeting = opens ? TWT_ACCEPTS : TWT_MUTE;
+        it->downs = 0;
+        uint32_t accepted = it->rig.accepted, ups = it->ups;
+        twi_conn_dial(&it->conn, TWT_URL);
+        UNTIL(it, it->rig.accepted == accepted + 1 && (!opens || it->ups == ups + 1));
+        twt_say_bytes(twt_newest(&it->rig), bytes, len + next_random(&random) % (sizeof(bytes) - len));
+        for (int turn = 0; turn < 20; turn++)
+            twt_turn(&it->rig);
+        if (it->downs == 0)
+            twt_hang_up(twt_newest(&it->rig));
+        UNTIL(it, it->downs == 1 && it->conn.phase == TWI_CONN_IDLE);
+        assert_true(it->why[0] != 0);
+        ends[it->end]++;
+        twt_forget_newest(&it->rig);
+    }
+    assert_true(ends[TWI_END_PROTOCOL] > 0 && ends[TWI_END_PEER] > 0 && ends[TWI_END_HANDSHAKE] > 0);
+    finish(it);
+}
+
 /* A close at any moment of dialing leaves nothing behind. */
 static void test_close_at_any_time(void **state)
 {
@@ -471,6 +507,7 @@ int main(void)
         cmocka_unit_test(test_proxy),
         cmocka_unit_test(test_proxy_refuses),
         cmocka_unit_test(test_close_at_any_time),
+        cmocka_unit_test(test_any_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
