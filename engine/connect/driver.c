@@ -376,6 +376,7 @@ void twi_driver_start(twi_driver *driver, twi_hub *hub)
 {
     TWI_ASSERT(!driver->started);
     driver->hub = hub;
+    driver->dials = twi_hub_dials(hub, driver->ops);
     driver->started = true;
     for (uint32_t i = 0; i < driver->refused_count; i++) {
         TWI_VENUE_LOG(driver, TWI_LOG_ERROR, "BadSymbol: \"%.100s\" is no symbol of it, and is left out",

@@ -11,10 +11,9 @@
 
 enum {
     TWI_LEGS_MAX = TWI_ARBITER_LEGS,
-    TWI_LINK_SPARE = 4,       /* connections that watch() may add, per leg, until more sockets are asked for */
-    TWI_REQUESTS_MAX = 4,     /* under way, per leg */
-    TWI_DIALS_KEPT_MAX = 512, /* of the venue's dial limits */
-    TWI_LEG_SHIFT = 32        /* request tags are (leg, id) */
+    TWI_LINK_SPARE = 4,   /* connections that watch() may add, per leg, until more sockets are asked for */
+    TWI_REQUESTS_MAX = 4, /* under way, per leg */
+    TWI_LEG_SHIFT = 32    /* request tags are (leg, id) */
 };
 
 typedef struct twi_leg twi_leg;
@@ -64,9 +63,8 @@ struct twi_driver {
     uint32_t leg_count;
     twi_op timer;
     bool timer_armed, started, stopping, abandoned;
-    int64_t figures_ns;                /* next sum over symbols */
-    int64_t dials[TWI_DIALS_KEPT_MAX]; /* times of the last ones, a ring */
-    uint32_t dial_at;
+    int64_t figures_ns; /* next sum over symbols */
+    twi_dials *dials;   /* the hub's */
     uint64_t resyncs, malformed;
     twi_driver_stats stats;
     uint8_t output[TW_FEED_OUTPUT_MAX];

@@ -266,14 +266,15 @@ void twi_driver_pump(twi_leg *leg)
 
 /* ---- dialing ---- */
 
-/* The venue's limit on attempts: dial_count within dial_window_ns, over all connections of the feed. */
+/* The venue's limit on attempts: dial_count within dial_window_ns, over all connections of this engine. */
 static bool may_dial(const twi_driver *driver, int64_t now_ns)
 {
     const tw_feed_limits *limits = driver->ops->limits;
     uint32_t count = limits->dial_count < TWI_DIALS_KEPT_MAX ? limits->dial_count : TWI_DIALS_KEPT_MAX;
-    if (count == 0 || driver->dial_at < count)
+    const twi_dials *dials = driver->dials;
+    if (dials == NULL || count == 0 || dials->count < count)
         return true;
-    return now_ns - driver->dials[(driver->dial_at - count) % TWI_DIALS_KEPT_MAX] >= limits->dial_window_ns;
+    return now_ns - dials->times[(dials->count - count) % TWI_DIALS_KEPT_MAX] >= limits->dial_window_ns;
 }
 
 static void dial(twi_driver_link *link, int64_t now_ns)
@@ -290,7 +291,8 @@ static void dial(twi_driver_link *link, int64_t now_ns)
                       tw_status_name(status));
         return;
     }
-    driver->dials[driver->dial_at++ % TWI_DIALS_KEPT_MAX] = now_ns;
+    if (driver->dials != NULL)
+        driver->dials->times[driver->dials->count++ % TWI_DIALS_KEPT_MAX] = now_ns;
     driver->stats.dials++;
     twi_driver_count(driver, TWI_COUNTER_FEED_DIALS, 1);
     link->reason = TW_REASON_LINK_DOWN;

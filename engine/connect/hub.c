@@ -38,7 +38,26 @@ void twi_hub_close(twi_hub *hub)
     twi_resolver_close(hub->resolver);
     if (hub->rest != NULL)
         twi_rest_close(hub->rest);
+    for (twi_dials *next, *it = hub->dials; it != NULL; it = next) {
+        next = it->next;
+        free(it);
+    }
     free(hub);
+}
+
+twi_dials *twi_hub_dials(twi_hub *hub, const tw_feed_ops *venue)
+{
+    for (twi_dials *it = hub->dials; it != NULL; it = it->next) {
+        if (it->venue == venue)
+            return it;
+    }
+    twi_dials *it = calloc(1, sizeof(*it));
+    if (it == NULL)
+        return NULL;
+    it->venue = venue;
+    it->next = hub->dials;
+    hub->dials = it;
+    return it;
 }
 
 twi_rest *twi_hub_rest(twi_hub *hub)

@@ -21,12 +21,22 @@ typedef struct twi_hub_options {
     uint64_t seed; /* of jitter and masks; 0: random */
 } twi_hub_options;
 
+/* Attempts to connect to one venue, of all feeds that it has here: its limit is on the whole host. */
+enum { TWI_DIALS_KEPT_MAX = 512 };
+typedef struct twi_dials {
+    struct twi_dials *next;
+    const tw_feed_ops *venue;
+    int64_t times[TWI_DIALS_KEPT_MAX]; /* a ring, by the loop's clock */
+    uint32_t count;
+} twi_dials;
+
 typedef struct twi_hub {
     twi_hub_options options;
     twi_loop *loop;
     twi_resolver *resolver;
     twi_rest *rest;
     uint64_t random_state;
+    twi_dials *dials;
     uint8_t plain[TWI_TLS_RECORD_BYTES_MAX];  /* what came out of TLS, during one receive */
     uint8_t frame[TW_FEED_OUTPUT_MAX + 2048]; /* what is about to be sent; request heads too */
 } twi_hub;
@@ -44,6 +54,8 @@ static inline int64_t twi_hub_now_ns(const twi_hub *hub)
 {
     return hub->loop->ops->now_ns(hub->loop);
 }
+/* NULL: no memory. */
+twi_dials *twi_hub_dials(twi_hub *hub, const tw_feed_ops *venue);
 /* For jitter and masks. */
 uint64_t twi_hub_random(twi_hub *hub);
 
