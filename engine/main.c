@@ -6,15 +6,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "engine/library/builtin.h"
+#include "engine/library/descriptors.h"
 #include "engine/runtime/venues.h"
 
 extern char **environ;
 
-enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, TEXT_MAX = 8192, DESCRIPTORS_EXTRA = 64 };
+enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, TEXT_MAX = 8192 };
 
 static _Atomic int stop_requested;
 
@@ -35,27 +35,6 @@ static void print_memory(const twi_settings *settings)
     fputs(text, stdout);
 }
 
-/* A connection needs a descriptor, and io_uring wants room for two per place: takes what the hard limit allows, and
- * says
- * when that is too little. */
-static void raise_descriptor_limit(const twi_settings *settings, twi_logger *logger)
-{
-    struct rlimit limit;
-    rlim_t needed = (rlim_t)settings->limits.connections_max + DESCRIPTORS_EXTRA;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    rlim_t wanted = 3 * needed;
-    if (limit.rlim_cur < wanted) {
-        limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max > wanted ? wanted : limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-            getrlimit(RLIMIT_NOFILE, &limit);
-    }
-    if (limit.rlim_cur < needed)
-        twi_log(logger, TWI_LOG_WARN, "limits",
-                "limits.connections_max = %lld needs more than the %llu file descriptors allowed here: raise ulimit -n",
-                (long long)settings->limits.connections_max, (unsigned long long)limit.rlim_cur);
-}
-
 static int serve(const twi_settings *settings)
 {
     char error[TEXT_MAX];
@@ -66,7 +45,8 @@ static int serve(const twi_settings *settings)
     twi_logger_init(&logger, STDERR_FILENO, (twi_log_level)settings->logging.level,
                     (twi_log_format)settings->logging.format);
     twi_log(&logger, TWI_LOG_INFO, "engine", "tickwire %s starts", TWI_VERSION);
-    raise_descriptor_limit(settings, &logger);
+    twi_descriptors_raise(settings);
+    twi_descriptors_warn(settings, &logger);
     tw_status status = twi_runtime_open(settings, &parts, &logger, &runtime, error, sizeof error);
     if (status != TW_OK) {
         twi_log(&logger, TWI_LOG_ERROR, "engine", "%s", error);

@@ -4,14 +4,20 @@
  * Non-goals: anything that a process has only once: signals, limits, stdout. Those are main's. */
 #include "tickwire/engine.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/assert.h"
 #include "engine/library/builtin.h"
+#include "engine/library/descriptors.h"
 #include "engine/library/environment.h"
 #include "engine/stats/exposition.h"
+
+enum { BUILTIN_CODECS = 2 };
+_Static_assert(TW_ENGINE_CODECS_MAX + BUILTIN_CODECS == TWI_CODECS_MAX, "the header says how many there is place for");
 
 typedef enum engine_state { STATE_OPEN, STATE_RUNNING, STATE_STOPPED } engine_state;
 
@@ -23,6 +29,7 @@ struct tw_engine {
     const tw_feed_ops **venues;  /* likewise */
     twi_runtime *runtime;
     engine_state state;
+    pthread_t thread; /* that opened it */
     uint8_t stepped;
     uint8_t has_feeds;
     tw_log_fn log;
@@ -233,6 +240,7 @@ static void choose_parts(tw_engine *engine, const tw_engine_options *options)
 {
     twi_builtin_parts(&engine->parts);
     engine->stepped = options->drive == TW_ENGINE_STEPPED;
+    engine->thread = pthread_self();
     engine->parts.without_feeds = (options->parts & TW_ENGINE_FEEDS) == 0;
     engine->parts.without_server = (options->parts & TW_ENGINE_SERVER) == 0;
     engine->parts.own_threads = !engine->stepped;
@@ -246,6 +254,8 @@ static tw_status open_runtime(tw_engine *engine, const tw_engine_options *option
     if (status != TW_OK)
         return status;
     open_log(engine, options, settings);
+    if (!engine->parts.without_server)
+        twi_descriptors_warn(settings, &engine->logger);
     status = twi_runtime_open(settings, &engine->parts, &engine->logger, &engine->runtime, error, error_cap);
     if (status != TW_OK)
         twi_logger_fini(&engine->logger);
@@ -297,6 +307,12 @@ tw_status tw_engine_open(const tw_engine_options *given, tw_engine **out, char *
 
 /* ---- life ---- */
 
+/* A stepped engine is one loop, which belongs to the thread that opened it: another one would break it silently. */
+static int is_in_its_thread(const tw_engine *engine)
+{
+    return !engine->stepped || pthread_equal(engine->thread, pthread_self());
+}
+
 tw_status tw_engine_start(tw_engine *engine)
 {
     if (engine->stepped || engine->state != STATE_OPEN)
@@ -310,14 +326,17 @@ uint32_t tw_engine_step(tw_engine *engine, int64_t timeout_ns)
 {
     if (!engine->stepped || engine->state == STATE_STOPPED)
         return 0;
+    TWI_ASSERT(is_in_its_thread(engine));
     engine->state = STATE_RUNNING;
     return twi_runtime_step(engine->runtime, timeout_ns);
 }
 
 void tw_engine_stop(tw_engine *engine)
 {
-    if (engine->state == STATE_RUNNING)
+    if (engine->state == STATE_RUNNING) {
+        TWI_ASSERT(is_in_its_thread(engine));
         twi_runtime_stop(engine->runtime);
+    }
     engine->state = STATE_STOPPED;
 }
 

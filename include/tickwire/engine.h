@@ -119,7 +119,8 @@ TW_API TW_MUST_USE tw_status tw_engine_start(tw_engine *engine);
 
 /* TW_ENGINE_STEPPED: one turn of everything. If there is nothing to do, sleeps until there is, at most timeout_ns (0:
  * not at all; engine.idle = "spin" or "yield": never). Returns the amount of work done. Only from the thread that
- * opened it, and at least once a second where others read the ring: they take a silent producer for dead. */
+ * opened it, and at least once a second where others read the ring: they take a silent producer for dead.
+ * Another thread's call ends the process with an assertion, as does one of tw_engine_stop(). */
 TW_API uint32_t tw_engine_step(tw_engine *engine, int64_t timeout_ns);
 
 /* Ends gracefully: subscribers get what is pending and a close frame, for engine.stop_timeout at most. Returns when no
