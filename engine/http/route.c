@@ -66,7 +66,7 @@ static int instrument(twi_slice path, const tw_symbols *symbols, const twi_route
 {
     char exchange[TW_EXCHANGE_MAX + 1], symbol[TW_SYMBOL_MAX + 1], shown_exchange[SHOWN_MAX + 1],
         shown_symbol[SHOWN_MAX + 1];
-    twi_slice rest = path, first;
+    twi_slice rest = path, first = {0};
     twi_slice_split(&rest, '/', &first);
     if (first.len == 0 || rest.len == 0) {
         bad(route, 404, TWI_ERROR_BAD_REQUEST, "BadRequest");
