@@ -19,9 +19,9 @@ enum { ERROR_MAX = 1024, TRADES = 200, TRIPS = 50 };
 #define POLL_NS     INT64_C(10000000)
 
 static const char *const small[] = {
-    "listen.port=0",      "wire_log.bytes=1MiB",     "limits.connections_max=8", "limits.groups_max=8",
-    "ring.slots=4096",    "ring.instruments_max=64", "book.depth_max=50",        "feed.rate=5000",
-    "feed.instruments=3", "engine.stop_timeout=2s",
+    "listen.port=0",      "wire_log.bytes=1MiB",       "limits.connections_max=8", "limits.groups_max=8",
+    "ring.slots=4096",    "ring.instruments_max=64",   "book.depth_max=50",        "feed.rate=5000",
+    "feed.instruments=3", "engine.stop_timeout=100ms",
 };
 enum { SMALL = sizeof small / sizeof small[0] };
 
@@ -144,6 +144,7 @@ static void publish_and_receive(const char *threads, const char *loop, uint32_t 
     }
     assert_true(tw_engine_backlog(engine) <= TRADES);
     receive(&self, stepped, TRADES);
+    assert_int_equal(self.price_sum, sum);
     int64_t deadline_ns =
         twi_monotonic_ns() + DEADLINE_NS; /* what was received was framed, and is told a moment later */
     while (tw_engine_backlog(engine) > 0)
