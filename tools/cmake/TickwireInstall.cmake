@@ -20,8 +20,9 @@ function(tw_manual)
     COMMAND ${CMAKE_COMMAND} -E touch ${folder}/api.stamp
     DEPENDS ${api} ${headers} VERBATIM COMMENT "Making the reference of the C API")
   set(pages ${folder}/api.stamp)
+  # Programs with sanitizers do not run everywhere, and nobody installs them.
   foreach(program engine bot tw)
-    if(TARGET ${program})
+    if(TARGET ${program} AND NOT TICKWIRE_SANITIZE)
       add_custom_command(OUTPUT ${folder}/man1/${program}.1
         COMMAND Python3::Interpreter ${api} program $<TARGET_FILE:${program}> ${folder}/man1/${program}.1
         DEPENDS ${api} ${program} VERBATIM COMMENT "Making ${program}(1)")
