@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "engine/base/thread.h"
+
 enum { HOST_MAX = 255, ERROR_MAX = 127 };
 
 typedef struct question {
@@ -193,7 +195,7 @@ static int start_thread(question *it)
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    int code = pthread_create(&thread, &attributes, run, it);
+    int code = twi_thread_start(&thread, &attributes, run, it);
     pthread_attr_destroy(&attributes);
     return code == 0;
 }

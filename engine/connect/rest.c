@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/thread.h"
+
 enum { CONNECT_TIMEOUT_MS = 5000, TIMEOUT_MS = 10000, WAIT_MS = 10000, CONNECTIONS_MAX = 16, PER_HOST_MAX = 4 };
 #define BODY_BYTES_MAX ((size_t)64 << 20)
 #define BODY_BYTES_MIN ((size_t)16 << 10)
@@ -253,7 +255,7 @@ tw_status twi_rest_open(twi_wake_fn wake, void *wake_owner, twi_rest **out)
     curl_multi_setopt(rest->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_MAX);
     curl_multi_setopt(rest->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)PER_HOST_MAX);
     pthread_mutex_init(&rest->lock, NULL);
-    if (pthread_create(&rest->worker, NULL, work, rest) != 0) {
+    if (twi_thread_start(&rest->worker, NULL, work, rest) != 0) {
         curl_multi_cleanup(rest->multi);
         pthread_mutex_destroy(&rest->lock);
         free(rest);

@@ -1,12 +1,12 @@
 /* runtime.c - opens and closes a runtime and tells its figures; its threads are in runtime_run.c. See runtime.h. */
 #include "engine/runtime/runtime.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/thread.h"
 #include "engine/fanout/group.h"
 #include "engine/http/service.h"
 #include "engine/runtime/pin.h"
@@ -303,17 +303,9 @@ tw_status twi_open_seat(twi_runtime *runtime, uint32_t index)
     return listen_on(runtime, seat, error, error_cap);
 }
 
-/* Signals are the program's: its own threads get them. Faults must stay with who made them. */
 int twi_start_thread(pthread_t *thread, const char *name, void *(*run)(void *), void *argument)
 {
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF};
-    sigset_t blocked, before;
-    sigfillset(&blocked);
-    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
-        sigdelset(&blocked, faults[i]);
-    pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    int started = pthread_create(thread, NULL, run, argument) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int started = twi_thread_start(thread, NULL, run, argument) == 0;
     if (started)
         twi_name_thread(*thread, name);
     return started;

@@ -313,13 +313,17 @@ static void test_two_engines(void **state)
 typedef struct counter_feed {
     uint32_t instrument;
     int64_t next, end;
-    int closed;
+    int closed, takes_signals, hides_faults;
 } counter_feed;
 
 static size_t counter_step(void *state, int64_t now_ns, size_t event_max, tw_sink *sink, int64_t *next_ns)
 {
     counter_feed *self = state;
     size_t count = 0;
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    self->takes_signals |= !sigismember(&blocked, SIGTERM) || !sigismember(&blocked, SIGPIPE);
+    self->hides_faults |= sigismember(&blocked, SIGSEGV);
     while (count < event_max && self->next <= self->end) {
         publish_trade(sink, self->instrument, self->next++);
         count++;
@@ -394,6 +398,8 @@ static void test_own_feed_and_codec(void **state)
         tw_ring_reader_close(reader);
         tw_engine_close(engine);
         assert_int_equal(feed.closed, 1);
+        assert_false(feed.takes_signals);
+        assert_false(feed.hides_faults);
     }
 }
 
