@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/thread.h"
 #include "engine/connect/hub.h"
 #include "engine/exchange/exchange_internal.h"
 
@@ -194,7 +195,7 @@ static tw_error_class start(tw_exchange *exchange, const twi_watched *watched, u
     }
     stream->ready = false;
     stream->ops = exchange->ops;
-    if (pthread_create(&stream->thread, NULL, run, stream) != 0) {
+    if (twi_thread_start(&stream->thread, NULL, run, stream) != 0) {
         close_parts(exchange);
         return twi_exchange_fail(exchange, TW_ERROR_OPERATION_FAILED, what, "no thread for the stream");
     }
