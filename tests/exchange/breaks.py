@@ -91,7 +91,8 @@ class Breaks:
         if len(frame.parts) != 1 or frame.parts[0].channel != BOOK or frame.parts[0].change is None:
             return False
         part = frame.parts[0]
-        if part.change.snapshot or not (part.change.bids or part.change.asks):
+        whole = part.change.snapshot and self.simulator.venue.repair != "wait"
+        if whole or not (part.change.bids or part.change.asks):
             return False
         if one.symbol not in (None, part.symbol) or not self.synced(part):
             return False

@@ -22,7 +22,7 @@ from talk import SUBSCRIBE, UNSUBSCRIBE, unpack
 from venue import BOOK, TRADE
 from venues import RECORDINGS, VENUES
 
-STEPS = 300
+STEPS = 150
 SECONDS = 10
 failures = []
 
@@ -147,7 +147,7 @@ async def unbroken(name, tls):
         prints = reader.fingerprints.get(symbol, [])
         if venue.joins_rest and prints[:1] == prints[1:2]:
             prints = prints[1:]  # the delta that ends where the snapshot stands may be applied to it once more
-        check(prints and prints == its.books[-len(prints):] and len(prints) > 50, f"{name}: books of {symbol}")
+        check(prints and prints == its.books[-len(prints):] and len(prints) > 20, f"{name}: books of {symbol}")
         check(reader.books[symbol].fingerprint == simulator.books[symbol].fingerprint, f"{name}: last book of {symbol}")
     quotes = [frame for frame in tape.frames if frame.parts and frame.parts[0].quote and not frame.parts[0].trades]
     check(reader.frames < len(tape.frames) or not quotes, f"{name}: streams that nobody subscribed arrive")
@@ -160,10 +160,10 @@ async def late(name, tls):
     simulator, reader = await rig(name, tls, 2)
     tape, venue = simulator.tape, simulator.venue
     symbol = tape.symbols[0]
-    await simulator.play(until=100)
+    await simulator.play(until=60)
     await reader.open()
     task = asyncio.create_task(reader.read())
-    for until in (200, 300):
+    for until in (100, 150):
         await reader.subscribe([BOOK], [symbol])
         await simulator.until(lambda: (BOOK, symbol) in simulator.subscribed_streams(), SECONDS)
         await simulator.play(until=until)
@@ -207,7 +207,7 @@ async def one_break(name, tls, kind):
     elif kind in ("drop", "reorder", "checksum", "garble", "stall"):
         await reader.reaches(lambda: reader.frames + reader.bad >= len(simulator.delivered))
         differs = [symbol for symbol in tape.symbols
-                   if reader.fingerprints[symbol][-40:] != expect(venue, tape)[symbol].books[-40:]]
+                   if reader.fingerprints[symbol][-15:] != expect(venue, tape)[symbol].books[-15:]]
         if kind in ("drop", "stall", "garble"):
             check(broken.symbol in reader.fingerprints, f"{name}: {kind}: the victim is known")
             check(all(symbol == broken.symbol for symbol in differs), f"{name}: {kind}: hits others than its victim")

@@ -60,7 +60,7 @@ def expect(venue, tape):
 
 def load(venue, path, limit=0, symbols=()):
     """limit: frames of data, 0 for all. symbols: venue ids to keep, empty for all."""
-    records = recording.read(path)
+    records = [record for record in recording.read(path) if venue.wants(record)]
     venue.prepare(records)
     tape = Tape([])
     for record in records:
@@ -175,6 +175,8 @@ def next_change(market, venue):
         bids = [(market.price(market.best(BID)), market.amount(market.levels[BID][market.best(BID)]))]
     first, previous = market.seq + 1, market.seq
     last = first + (market.dice.randrange(0, 4) if venue.wide_sequences else 0)
+    if venue.row_sequences:
+        last = first + len(bids) + len(asks) - 1
     market.seq = last
     return Change(False, bids, asks, first, last, previous)
 
@@ -215,7 +217,9 @@ def put_change(venue, tape, symbol, market, book, ms):
     change = next_change(market, venue)
     book.apply(change.bids, change.asks)
     book.seq = change.last
-    put(venue, tape, venue.delta(symbol, change, book, ms), ms)
+    texts = venue.delta(symbol, change, book, ms)
+    for text in [texts] if isinstance(texts, str) else texts:
+        put(venue, tape, text, ms)
 
 
 def put(venue, tape, text, ms):

@@ -65,6 +65,8 @@ class Venue:
     depth = None            # books are cut to it
     book_carries_trades = False  # one subscription, of the book, brings both
     quotes = True           # the adapter's quote channel is one that decode() reads
+    exchange = None         # the name in the engine's configuration; None: `name`
+    row_sequences = False   # every level of a delta has its own number
     wide_sequences = False  # a delta covers several sequences
     symbols = []            # of synthetic streams: (venue id, unified symbol)
     splits = ("USDT", "USDC", "BUSD", "FDUSD", "HUSD", "USD", "BTC", "ETH", "EUR", "GBP")
@@ -108,6 +110,10 @@ class Venue:
 
     def prepare(self, records):
         """Looks at a whole recording before its frames are decoded."""
+
+    def wants(self, record):
+        """Whether a record of a recording belongs to this venue's stream."""
+        return True
 
     def decode(self, text):
         """Frame of data, or None for control messages and for channels that nobody here reads."""
