@@ -260,6 +260,8 @@ static void on_event(twi_publisher *publisher, const tw_event *event, int64_t pu
         twi_counter_add(publisher->config.counters, TWI_COUNTER_RING_UNKNOWN, 1);
         return;
     }
+    if (event->kind != TW_EVENT_LEVEL && event->kind != TW_EVENT_BOOK_CLEAR)
+        publisher->group_open = 0; /* a group is contiguous: what was open will never end */
     switch (event->kind) {
     case TW_EVENT_TRADE:
         publish(publisher, twi_topic(event->instrument, TWI_SLOT_TRADE), event, 1, publish_ns);
@@ -475,7 +477,8 @@ static int refill_snapshot_budget(twi_publisher *publisher, int64_t now_ns)
 
 static uint32_t handle_joins(twi_publisher *publisher)
 {
-    if (!joins_waiting(publisher))
+    /* In the middle of a group the book is none that the venue ever had; its end is on its way. */
+    if (publisher->group_open || !joins_waiting(publisher))
         return 0;
     int64_t now_ns = publisher->config.realtime_ns(publisher->config.realtime_owner);
     if (!refill_snapshot_budget(publisher, now_ns))

@@ -121,6 +121,42 @@ static void test_snapshot_joins_stream(void **state)
     twt_world_close(w);
 }
 
+/* The levels [from, to) of a change of `count` levels that adds one to each amount. */
+static void put_part_of_group(twt_world *w, uint32_t from, uint32_t to, uint32_t count)
+{
+    for (uint32_t i = from; i < to; i++) {
+        tw_event event = twt_event(w, 0, TW_EVENT_LEVEL);
+        event.u.level.price = TWT_BEST_PRICE - (int64_t)i;
+        event.u.level.amount = ++w->amounts[0][i];
+        event.flags = (uint8_t)((i == 0 ? TW_FLAG_FIRST : 0) | (i + 1 == count ? TW_FLAG_LAST : 0));
+        twt_put(w, &event);
+    }
+}
+
+static void test_no_snapshot_in_the_middle_of_a_group(void **state)
+{
+    (void)state;
+    twt_world *w = twt_world_open((twt_world_options){0});
+    twt_put_book(w, 0, 1, 20);
+    put_part_of_group(w, 0, 7, 15);
+    twt_settle(w);
+    peer *p = subscribe(w, "?channels=book&symbols=sim:BTC/USDT");
+    assert_int_equal(p->stream.snapshots, 0);
+    put_part_of_group(w, 7, 15, 15);
+    exchange(w, &p, 1);
+    assert_int_equal(p->stream.snapshots, 1);
+    twt_assert_up_to_date(&p->stream);
+
+    /* A feed that found its book broken leaves the group without an end: that holds nobody up. */
+    put_part_of_group(w, 0, 7, 15);
+    twt_put_trade(w, 1);
+    peer *late = subscribe(w, "?channels=quote&symbols=sim:ETH/USDT");
+    assert_non_null(strstr(late->stream.last_text, "\"op\":\"subscribed\""));
+    peer_free(late);
+    peer_free(p);
+    twt_world_close(w);
+}
+
 static void test_sets_of_topics_are_kept_apart(void **state)
 {
     (void)state;
@@ -393,6 +429,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_snapshot_joins_stream),
+        cmocka_unit_test(test_no_snapshot_in_the_middle_of_a_group),
         cmocka_unit_test(test_sets_of_topics_are_kept_apart),
         cmocka_unit_test(test_control_messages),
         cmocka_unit_test(test_many_requests_at_once_are_answered_in_order),
