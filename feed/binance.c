@@ -262,7 +262,9 @@ static tw_status on_message(twi_venue *venue, uint32_t link, int64_t recv_ns, co
     twi_json_init(&json, msg, msg_len);
     twi_json_enter_object(&json);
     while (twi_json_next_member(&json, &key)) {
-        if (TWI_JSON_IS(key, "data") && twi_json_peek(&json) == TWI_JSON_OBJECT) {
+        /* "event" wraps serverShutdown where it comes from the venue's WebSocket API. */
+        bool wrapper = TWI_JSON_IS(key, "data") || TWI_JSON_IS(key, "event");
+        if (wrapper && twi_json_peek(&json) == TWI_JSON_OBJECT) {
             read_payload(&json, &m.payload);
         } else if (TWI_JSON_IS(key, "id")) {
             control = true;

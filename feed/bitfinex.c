@@ -500,13 +500,12 @@ static void write_ping(twi_venue *venue, uint32_t link, int64_t now_ns, twi_text
 
 /* ---- names ---- */
 
-static const twi_code CODES[] = {{"UST", "USDT"},  {"USTF0", "USDT"}, {"EUT", "EURT"},  {"DSH", "DASH"},
-                                 {"IOT", "IOTA"},  {"QSH", "QASH"},   {"MNA", "MANA"},  {"ALG", "ALGO"},
-                                 {"ATO", "ATOM"},  {"AMP", "AMPL"},   {"BCHN", "BCH"},  {"BCHABC", "XEC"},
-                                 {"DAT", "DATA"},  {"DOG", "MDOGE"},  {"LUNA", "LUNC"}, {"EDO", "PNT"},
-                                 {"BTCF0", "BTC"}, {"ETHF0", "ETH"},  {NULL, NULL}};
+static const twi_code CODES[] = {{"UST", "USDT"},  {"EUT", "EURT"},  {"DSH", "DASH"},   {"IOT", "IOTA"},
+                                 {"QSH", "QASH"},  {"MNA", "MANA"},  {"ALG", "ALGO"},   {"ATO", "ATOM"},
+                                 {"AMP", "AMPL"},  {"BCHN", "BCH"},  {"BCHABC", "XEC"}, {"DAT", "DATA"},
+                                 {"DOG", "MDOGE"}, {"LUNA", "LUNC"}, {"EDO", "PNT"},    {NULL, NULL}};
 
-/* A currency of a perpetual ends with F0. */
+/* A currency of a perpetual ends with F0; the codes above are those of spot pairs. */
 static void put_code(twi_text *out, const char *text, size_t len)
 {
     twi_name name = twi_code_unify(CODES, text, len);
@@ -550,8 +549,6 @@ static bool id_of_symbol(const char *symbol, size_t len, twi_text *id, uint8_t *
         return false;
     bool perpetual = parts.settle.len > 0;
     twi_name base = twi_code_of_venue(CODES, parts.base), quote = twi_code_of_venue(CODES, parts.quote);
-    if (base.len > 2 && memcmp(base.text + base.len - 2, "F0", 2) == 0)
-        base = parts.base;
     twi_text_put(id, "t");
     twi_text_bytes(id, base.text, base.len);
     if (perpetual)

@@ -1,7 +1,8 @@
 /* bitstamp.c - Bitstamp v2: diff_order_book and live_trades, the book joined with a REST snapshot.
  *
  * Rules:    differences carry a microtimestamp and nothing else; those at or before the snapshot's are dropped.
- *           There is no continuity rule; a snapshot must not be older than the first difference that was kept.
+ *           There is no continuity rule, so a loss does not show; but one that is older than the last applied was
+ *           overtaken, and breaks the book. A snapshot must not be older than the first difference that was kept.
  * Quirks:   exact decimals are in the `_str` members of a trade; one channel per message; bts:request_reconnect means
  *           at once. Best bid and ask have no channel of their own.
  * Source:   www.bitstamp.net/websocket/v2; recordings. */
@@ -74,14 +75,14 @@ static tw_status on_book(const bts_message *m, twi_slot *slot, twi_json *json)
     twi_delta delta = {.link = m->link,
                        .first = book.micro,
                        .last = book.micro,
-                       .stale = book.micro <= slot->seq,
-                       .continues = true,
+                       .stale = book.micro == slot->seq || (!slot->bridged && book.micro < slot->seq),
+                       .continues = book.micro > slot->seq,
                        .recv_ns = m->recv_ns,
                        .msg = m->msg,
                        .msg_len = m->msg_len};
     twi_verdict verdict = twi_venue_judge(m->venue, slot, &delta, m->sink);
     if (verdict != TWI_APPLY)
-        return TW_OK;
+        return verdict == TWI_BROKEN ? TW_GAP : TW_OK;
     twi_update update;
     twi_update_info info = info_of(&book, false, m->recv_ns);
     twi_update_begin(&update, m->venue, slot, m->sink, &info);

@@ -118,6 +118,7 @@ static tw_status take_token(twi_venue *venue, int64_t now_ns, twi_json *data)
         !copy_text(extra->token, sizeof(extra->token), token))
         return TW_MALFORMED;
     extra->token_ns = now_ns;
+    extra->asked_ns = 0; /* the wait between two requests is for lost answers */
     return TW_OK;
 }
 
