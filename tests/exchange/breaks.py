@@ -96,7 +96,7 @@ class Breaks:
             return False
         if one.symbol not in (None, part.symbol) or not self.synced(part):
             return False
-        return one.kind not in ("drop", "reorder") or self.shows(part)
+        return one.kind not in ("drop", "reorder", "garble") or self.shows(part)
 
     def synced(self, part):
         """The clients have its whole book: a break before that is none."""

@@ -31,6 +31,7 @@ class Connection:
         self.streams = set()  # (channel, symbol)
         self.stalled = set()  # streams that stay silent until they are subscribed again
         self.state = {}       # of the venue class
+        self.sent = []        # numbers of frames
         self.received = []    # the client's messages
         self.pings = []
 
@@ -68,9 +69,10 @@ class Simulator:
         self.books = {symbol: base.copy() for symbol, base in tape.bases.items()}
         self.trades = {symbol: [] for symbol in tape.symbols}
         self.delivered = set()  # numbers of frames that a connection was sent
+        self.uncertain = set()  # ... that may have been on their way when a connection ended after a break
         self.connections = []
         self.everyone = []      # every connection that there was
-        self.handshakes = self.refused = self.tls_failures = self.unsubscriptions = 0
+        self.handshakes = self.refused = self.unsubscriptions = 0
         self.requests = []      # (method, path, query, status)
         self.book_answers = []  # (symbol, status, seq)
         self.port = None
@@ -92,10 +94,8 @@ class Simulator:
         self.spawn(self.beat())
 
     def on_loop_error(self, loop, context):
-        """Failed handshakes of TLS end up here: they are counted, not printed."""
-        if isinstance(context.get("exception"), (ssl.SSLError, ConnectionError)):
-            self.tls_failures += 1
-        else:
+        """Failed handshakes of TLS end up here: the other side says more about them."""
+        if not isinstance(context.get("exception"), (ssl.SSLError, ConnectionError)):
             loop.default_exception_handler(context)
 
     async def stop(self):
@@ -198,6 +198,8 @@ class Simulator:
             self.log(f"stream {connection.number} ended: {error}")
         finally:
             connection.socket.closed = True
+            fired = [one.fired for one in self.breaks.all if one.fired is not None]
+            self.uncertain |= {number for number in connection.sent if fired and number >= max(fired)}
             if connection in self.connections:
                 self.connections.remove(connection)
             self.changed()
@@ -227,8 +229,9 @@ class Simulator:
         limited = self.breaks.rest(self.venue.is_book_request(path, query))
         if limited is not None:
             return limited
-        if not self.venue.is_book_request(path, query) and path in self.tape.answers:
-            return 200, self.tape.answers[path], {}
+        key = self.venue.answer_key(path, query)
+        if not self.venue.is_book_request(path, query) and key in self.tape.answers:
+            return 200, self.tape.answers[key], {}
         found = self.venue.rest(self, method, path, query)
         if found is None:
             return 404, '{"error":"no such path in the simulator"}', {}
@@ -294,6 +297,7 @@ class Simulator:
             return
         for text in self.breaks.change(connection, number, frame, message):
             connection.socket.send(self.venue.pack(text) if isinstance(text, str) else text)
+        connection.sent.append(number)
         if not self.breaks.swallowed(number):
             self.delivered.add(number)
 

@@ -20,7 +20,7 @@ LEVELS_MIN = 14  # a checksum over ten levels always has them
 class Tape:
     frames: list
     bases: dict = field(default_factory=dict)    # symbol -> Book as REST gave it (venues that join one)
-    answers: dict = field(default_factory=dict)  # path -> recorded REST body
+    answers: dict = field(default_factory=dict)  # Venue.answer_key() -> recorded REST body
     symbols: list = field(default_factory=list)  # venue ids in the tape
     names: dict = field(default_factory=dict)    # venue id -> unified symbol
 
@@ -88,7 +88,7 @@ def split_url(url):
 def load_answer(venue, tape, record, symbols):
     path, query = split_url(record.url)
     if record.url and not venue.is_book_request(path, query):
-        tape.answers.setdefault(path, record.data)
+        tape.answers.setdefault(venue.answer_key(path, query), record.data)
         return
     if not venue.joins_rest:
         return

@@ -61,6 +61,9 @@ class Venue:
     notices_loss = True     # a dropped delta shows
     notices_order = True    # two swapped deltas show
     checksum = False
+    breaks_all = False      # a loss shows by numbers of the connection: all its books are broken
+    huge_breaks = True      # a frame of 10 MB is more than the venue's largest snapshots
+    dials_token = False     # the address to dial comes with a token from REST
     shutdown_text = None    # the venue's notice before it closes; None: only a close frame
     depth = None            # books are cut to it
     book_carries_trades = False  # one subscription, of the book, brings both
@@ -168,8 +171,18 @@ class Venue:
             return simulator.answer_book(self.book_symbol(path, query))
         return self.rest_other(simulator, method, path, query)
 
+    def answer_key(self, path, query):
+        """Recorded answers to requests of one key serve each other."""
+        return path
+
     def rest_other(self, simulator, method, path, query):
         return None
+
+    def listed(self, simulator):
+        """(venue id, base, quote, settle or None) of every market in the tape; dated ones and options have a longer id."""
+        for symbol, unified in simulator.markets():
+            pair, _, settle = unified.partition(":")
+            yield (symbol, *pair.split("/"), settle.split("-")[0] or None)
 
     def is_book_request(self, path, query):
         return False

@@ -158,6 +158,7 @@ OTHER_SIDE = {"buy": "sell", "sell": "buy"}
 
 class CoinbaseExchange(Venue):
     name = "coinbaseexchange"
+    huge_breaks = False
     notices_loss = notices_order = False  # level2 has no sequence
     symbols = [("BTC-USD", "BTC/USD"), ("ETH-EUR", "ETH/EUR")]
     channels = {"level2_batch": BOOK, "matches": TRADE, "ticker": QUOTE, "heartbeat": "heartbeat"}
@@ -253,7 +254,9 @@ class CoinbaseExchange(Venue):
 
 class Coinbase(Venue):
     name = "coinbase"
+    huge_breaks = False
     repair = "relink"
+    breaks_all = True
     symbols = [("BTC-USD", "BTC/USD"), ("ETH-EUR", "ETH/EUR")]
     channels = {"level2": BOOK, "market_trades": TRADE, "ticker": QUOTE, "heartbeats": "heartbeats"}
     MARK = '"sequence_num":0,'

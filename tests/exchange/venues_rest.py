@@ -21,6 +21,7 @@ class Bitstamp(Venue):
     notices_loss = False  # differences have a time, but no number
     quotes = False
     shutdown_text = '{"event":"bts:request_reconnect","channel":"","data":""}'
+    splits = ("USDT", "USDC", "USD", "EUR", "GBP", "BTC", "ETH")
     symbols = [("btcusd", "BTC/USD"), ("etheur", "ETH/EUR")]
     channels = {"live_trades": TRADE, "diff_order_book": BOOK}
     book_path = "/api/v2/order_book/"
@@ -95,6 +96,14 @@ class Bitstamp(Venue):
         return self.book_symbol(path, query), book
 
 
+    def rest_other(self, simulator, method, path, query):
+        if path != "/api/v2/markets/":
+            return None
+        return 200, compact([{"market_symbol": symbol, "name": f"{base}/{quote}", "base_decimals": 8,
+                              "counter_decimals": 2, "minimum_order_value": "10", "trading": "Enabled"}
+                             for symbol, base, quote, _ in self.listed(simulator)])
+
+
 # ---- Gemini ----
 
 class Gemini(Venue):
@@ -103,6 +112,7 @@ class Gemini(Venue):
     notices_loss = notices_order = False  # no sequence, no time
     quotes = False
     book_carries_trades = True
+    splits = ("GUSD", "USDT", "USDC", "USD", "BTC", "ETH", "EUR", "GBP", "SGD", "DAI", "BCH", "LTC", "FIL")
     symbols = [("BTCUSD", "BTC/USD"), ("ETHEUR", "ETH/EUR")]
 
     def __init__(self):
@@ -159,6 +169,12 @@ class Gemini(Venue):
 
     def heartbeat(self, connection, now):
         connection.reply(compact({"type": "heartbeat", "timestamp": int(now * 1000)}))
+
+
+    def rest_other(self, simulator, method, path, query):
+        if path != "/v1/symbols":
+            return None
+        return 200, compact([symbol.lower() for symbol, _ in simulator.markets()])
 
 
 # ---- HTX ----
@@ -244,10 +260,19 @@ class Htx(Venue):
         connection.reply(f'{{"ping":{int(now * 1000)}}}')
 
 
+    def rest_other(self, simulator, method, path, query):
+        if path != "/v1/common/symbols":
+            return None
+        return 200, compact({"status": "ok", "data": [
+            {"symbol": symbol, "base-currency": base.lower(), "quote-currency": quote.lower(), "price-precision": 2,
+             "amount-precision": 8, "state": "online"} for symbol, base, quote, _ in self.listed(simulator)]})
+
+
 # ---- KuCoin ----
 
 class Kucoin(Venue):
     name = "kucoin"
+    dials_token = True
     path = "/endpoint"
     repair = "fetch"
     joins_rest = True
@@ -354,6 +379,11 @@ class Kucoin(Venue):
         return query["symbol"], book
 
     def rest_other(self, simulator, method, path, query):
+        if path == "/api/v2/symbols":
+            return 200, compact({"code": "200000", "data": [
+                {"symbol": symbol, "baseCurrency": symbol.split("-")[0], "quoteCurrency": quote, "baseIncrement":
+                 "0.00000001", "priceIncrement": "0.01", "baseMinSize": "0.001", "enableTrading": True}
+                for symbol, _, quote, _ in self.listed(simulator)]})
         if path != "/api/v1/bullet-public" or method != "POST":
             return None
         secure = "s" if simulator.context else ""
@@ -451,3 +481,9 @@ class Gate(Venue):
         book.replace(pairs(message["bids"]), pairs(message["asks"]))
         book.seq = message["id"]
         return query["currency_pair"], book
+
+    def rest_other(self, simulator, method, path, query):
+        if path != "/api/v4/spot/currency_pairs":
+            return None
+        return 200, compact([{"id": symbol, "base": base, "quote": quote, "precision": 2, "amount_precision": 8,
+                              "trade_status": "tradable"} for symbol, base, quote, _ in self.listed(simulator)])

@@ -99,6 +99,29 @@ class Okx(Venue):
                 connection.unsubscribe(channel, symbol)
 
 
+    def answer_key(self, path, query):
+        return path, query.get("instType"), query.get("instFamily", query.get("uly"))
+
+    def rest_other(self, simulator, method, path, query):
+        if path != "/api/v5/public/instruments":
+            return None
+        rows = []
+        for symbol, base, quote, settle in self.listed(simulator):
+            tail = symbol.split("-")[2:]
+            kind = "SPOT" if not tail else "SWAP" if tail == ["SWAP"] else "FUTURES" if len(tail) == 1 else "OPTION"
+            if kind != query.get("instType") or query.get("instFamily", f"{base}-{quote}") != f"{base}-{quote}":
+                continue
+            expiry = "" if kind in ("SPOT", "SWAP") else str(ms_of_iso(f"20{tail[0][:2]}-{tail[0][2:4]}-{tail[0][4:]}"
+                                                                       "T08:00:00Z"))
+            rows.append({"instType": kind, "instId": symbol, "uly": "" if kind == "SPOT" else f"{base}-{quote}",
+                         "baseCcy": base if kind == "SPOT" else "", "quoteCcy": quote if kind == "SPOT" else "",
+                         "settleCcy": settle or "", "ctVal": "1", "ctMult": "1", "ctType": "linear" if settle == quote
+                         else "inverse", "expTime": expiry, "stk": tail[1] if kind == "OPTION" else "",
+                         "optType": tail[2] if kind == "OPTION" else "", "tickSz": "0.01", "lotSz": "0.00001",
+                         "minSz": "0.00001", "state": "live"})
+        return 200, compact({"code": "0", "data": rows, "msg": ""})
+
+
 # ---- Bybit ----
 
 class Bybit(Venue):
@@ -181,6 +204,21 @@ class Bybit(Venue):
                 connection.subscribe(channel, symbol)
             else:
                 connection.unsubscribe(channel, symbol)
+
+
+    def answer_key(self, path, query):
+        return path, query.get("category")
+
+    def rest_other(self, simulator, method, path, query):
+        if path != "/v5/market/instruments-info":
+            return None
+        here = query.get("category") == self.path.rsplit("/", 1)[1]
+        rows = [{"symbol": symbol, "baseCoin": base, "quoteCoin": quote, "status": "Trading", "deliveryTime": "0",
+                 "priceFilter": {"tickSize": "0.01"}, "lotSizeFilter": {"basePrecision": "0.00001", "qtyStep": "0.00001"},
+                 **({"contractType": "LinearPerpetual", "settleCoin": settle} if settle else {})}
+                for symbol, base, quote, settle in (self.listed(simulator) if here else ())]
+        return 200, compact({"retCode": 0, "retMsg": "OK", "result": {"category": query.get("category"), "list": rows,
+                                                                      "nextPageCursor": ""}})
 
 
 class BybitSpot(Bybit):
@@ -283,6 +321,28 @@ class Deribit(Venue):
             connection.reply('{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"test_request"}}')
 
 
+    def answer_key(self, path, query):
+        return path, query.get("currency")
+
+    def rest_other(self, simulator, method, path, query):
+        if path != "/api/v2/public/get_instruments":
+            return None
+        rows = []
+        for symbol, base, quote, settle in self.listed(simulator):
+            tail = simulator.tape.names[symbol].split("-")[1:]
+            row = {"instrument_name": symbol, "base_currency": base, "quote_currency": quote, "counter_currency": quote,
+                   "settlement_currency": settle, "settlement_period": "month" if tail else "perpetual",
+                   "kind": "option" if len(tail) == 3 else "future", "is_active": True, "tick_size": 0.01,
+                   "min_trade_amount": 1, "contract_size": 1, "expiration_timestamp": 32503708800000}
+            if tail:
+                date = tail[0]
+                row["expiration_timestamp"] = ms_of_iso(f"20{date[:2]}-{date[2:4]}-{date[4:]}T08:00:00Z")
+            if len(tail) == 3:
+                row.update({"strike": int(tail[1]), "option_type": "call" if tail[2] == "C" else "put"})
+            rows.append(row)
+        return 200, compact({"jsonrpc": "2.0", "result": rows})
+
+
 # ---- BitMEX ----
 
 class Bitmex(Venue):
@@ -294,18 +354,33 @@ class Bitmex(Venue):
 
     def __init__(self):
         super().__init__()
-        self.prices, self.ids, self.present = {}, {}, set()
+        self.prices, self.ids, self.present, self.names = {}, {}, set(), {}
+
+    def prepare(self, records):
+        """Names come from the recorded list: an id does not tell in which currency it settles, nor on which day."""
+        for record in records:
+            if record.kind == "http" and record.url.endswith("/instrument/active"):
+                for one in json.loads(record.data):
+                    self.names[one["symbol"]] = self.name_of(one)
+
+    def name_of(self, one):
+        code = {"XBT": "BTC", "XBt": "BTC", "USDt": "USDT"}
+        base, quote, settle = (code.get(one[key], one[key]) for key in ("underlying", "quoteCurrency", "settlCurrency"))
+        tail = "" if one["typ"] == "FFWCSX" else "-" + one["expiry"][2:10].replace("-", "")
+        return f"{base}/{quote}:{settle}{tail}"
 
     def unified(self, symbol):
-        found = re.fullmatch(r"([A-Z0-9]+?)(USDT|USD)?([FGHJKMNQUVXZ]\d\d)?", symbol)
-        base, quote, expiry = found.groups()
-        base = "BTC" if base == "XBT" else base
-        quote = quote or "BTC"
-        settle = "BTC" if quote in ("USD", "BTC") else quote
-        if not expiry:
-            return f"{base}/{quote}:{settle}"
-        month = "FGHJKMNQUVXZ".index(expiry[0]) + 1
-        return f"{base}/{quote}:{settle}-{expiry[1:]}{month:02d}"
+        return self.names.get(symbol, symbol)
+
+    def rest_other(self, simulator, method, path, query):
+        if path != "/api/v1/instrument/active":
+            return None
+        code = {"BTC": "XBt", "USDT": "USDt"}
+        return 200, compact([{
+            "symbol": symbol, "underlying": "XBT" if base == "BTC" else base, "quoteCurrency": quote, "state": "Open",
+            "settlCurrency": code.get(settle, settle), "typ": "FFWCSX", "expiry": None, "lotSize": 1, "tickSize": 0.01,
+            "isInverse": settle == base, "isQuanto": settle not in (base, quote)}
+            for symbol, base, quote, settle in self.listed(simulator)])
 
     def decode(self, text):
         if not text.startswith("{"):
@@ -425,10 +500,12 @@ class Bitmex(Venue):
 
 class Bitfinex(Venue):
     name = "bitfinex"
+    breaks_all = True
     path = "/ws/2"
     shutdown_text = '{"event":"info","code":20051,"msg":"Stopping. Please try to reconnect"}'
     symbols = [("tBTCUSD", "BTC/USD"), ("tETHUSD", "ETH/USD")]
     channels = {"book": BOOK, "trades": TRADE, "ticker": QUOTE}
+    codes = {"UST": "USDT", "IOT": "IOTA", "MNA": "MANA", "DOG": "MDOGE"}
     SEQUENCE = 65536
 
     def __init__(self):
@@ -442,7 +519,7 @@ class Bitfinex(Venue):
         base, colon, quote = symbol[1:].partition(":")
         if not colon:
             base, quote = symbol[1:-3], symbol[-3:]
-        return f"{base}/{'USDT' if quote == 'UST' else quote}"
+        return "/".join(self.codes.get(code, code) for code in (base, quote))
 
     def prepare(self, records):
         for record in records:
@@ -565,3 +642,12 @@ class Bitfinex(Venue):
         history = connection.simulator.history(symbol, 30)
         if channel == TRADE and history:
             connection.reply(self.trades_text(symbol, history), numbered=True)
+
+    def rest_other(self, simulator, method, path, query):
+        """Pairs are listed by name alone; futures of the tape, if any, are in their own list."""
+        names = [symbol[1:] for symbol, _ in simulator.markets()]
+        if path == "/v2/conf/pub:list:pair:exchange":
+            return 200, compact([[name for name in names if "F0" not in name]])
+        if path == "/v2/conf/pub:list:pair:futures":
+            return 200, compact([[name for name in names if "F0" in name]])
+        return None

@@ -221,10 +221,9 @@ async def http_get(host, port, target, tls=None, method="GET"):
 
 # ---- certificates ----
 
-def make_certificates(folder, host="localhost"):
-    """A test authority and a server's certificate for `host`, made with the openssl program.
-
-    Returns the paths (ca, cert, key). Raises OSError if there is no such program, CalledProcessError if it fails."""
+def make_certificates(folder, host="localhost", authority=None):
+    """A server's certificate for `host`, made with the openssl program, from a new test authority or from that of another
+    folder. Returns the paths (ca, cert, key). Raises OSError if there is no such program, CalledProcessError if it fails."""
     os.makedirs(folder, exist_ok=True)
     path = {name: os.path.join(folder, name) for name in
             ("ca.key", "ca.pem", "server.key", "server.csr", "server.pem", "names")}
@@ -236,9 +235,12 @@ def make_certificates(folder, host="localhost"):
         subprocess.run(["openssl", *arguments], check=True, capture_output=True)
 
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    openssl("req", "-x509", *curve, "-keyout", path["ca.key"], "-out", path["ca.pem"], "-days", "2",
-            "-subj", "/CN=test authority", "-addext", "basicConstraints=critical,CA:TRUE",
-            "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    if authority:
+        path.update({name: os.path.join(authority, name) for name in ("ca.key", "ca.pem")})
+    else:
+        openssl("req", "-x509", *curve, "-keyout", path["ca.key"], "-out", path["ca.pem"], "-days", "2",
+                "-subj", "/CN=test authority", "-addext", "basicConstraints=critical,CA:TRUE",
+                "-addext", "keyUsage=critical,keyCertSign,cRLSign")
     openssl("req", "-new", *curve, "-keyout", path["server.key"], "-out", path["server.csr"], "-subj", f"/CN={host}")
     openssl("x509", "-req", "-in", path["server.csr"], "-CA", path["ca.pem"], "-CAkey", path["ca.key"],
             "-set_serial", str(int.from_bytes(os.urandom(8), "big") >> 1), "-days", "2",

@@ -1,4 +1,4 @@
-/* venue_breaks_test.c - what the simulated venues (tests/exchange) brought to light, one case each, on adapters alone. */
+/* venue_breaks_test.c - what the simulated venues (tests/exchange) brought to light, one case each, adapters alone. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
