@@ -1,7 +1,7 @@
 """books.py - exact decimals as text, books of price levels, and the checksums that venues send with them.
 
-Job:       a second opinion on the engine's books: nothing here is shared with it. Prices are compared by their canonical
-           text, the venue's own text is kept beside it, since checksums are made of it.
+Job:       a second opinion on the engine's books: nothing here is shared with it. Prices are compared by canonical
+           text; the venue's own text is kept beside it, since checksums are made of it.
 Usage:     book = Book(); book.replace(bids, asks); book.apply(bids, asks); book.fingerprint
 Non-goals: speed.
 """

@@ -1,6 +1,6 @@
 """bots.py - subscribers of the engine in Python, and the judge of what they got.
 
-Job:       Bot reads the engine's JSON stream, checks topic numbers, rebuilds books, keeps what came per symbol in order.
+Job:       Bot reads the engine's JSON stream, checks topic numbers, rebuilds books, keeps what came, in order.
            judge() compares that with what the venue's tape says (tape.Expected): trades and quotes one by one, the book
            after every message, and no change that pretends to continue after a break.
 Usage:     bot = Bot(url); await bot.open(channels); ...; problems = judge(bot, symbol, expected, required)
@@ -125,9 +125,14 @@ class Bot:
 
 # ---- judging ----
 
-def judge_books(name, timeline, expected):
-    """The book after every message is one that the venue had, and the next is the venue's next. A venue may have had one
-    book several times: all places where the reader can be are followed."""
+def told_soon(timeline, number):
+    """Whether the next word about the book's state after this message is that it has a gap."""
+    return next((entry[1] for entry in timeline[number:] if entry[0] == "status"), None) == "gap"
+
+
+def judge_books(name, timeline, expected, notices_late):
+    """The book after every message is one that the venue had, and the next is the venue's next. A venue may have had
+    one book several times: all places where the reader can be are followed."""
     problems, places, fresh, least = [], set(), False, 0
     whole = False  # a whole book came, and no break since
     books, where = expected.books, {}
@@ -156,7 +161,7 @@ def judge_books(name, timeline, expected):
             if fresh:  # the delta that ends where the snapshot stands
                 after |= {place for place in places if books[place] == fingerprint}
             fresh = False
-            if not after:
+            if not after and not (notices_late and told_soon(timeline, number)):
                 problems.append(f"{name}: message {number}: the book is not the one that followed at the venue "
                                 f"({min(places)} of {len(books)})")
             places = after
@@ -196,10 +201,11 @@ def same_trade(wanted, got):
     return all(a == b or (index in (0, 4) and a is None) for index, (a, b) in enumerate(zip(wanted, got)))
 
 
-def judge(bot, symbol, expected, required, late=False, quotes=True):
-    """Problems in words; empty: all as the venue's tape says. required: numbers of trades that must have come."""
+def judge(bot, symbol, expected, required, late=False, quotes=True, notices_late=False):
+    """Problems in words; empty: all as the venue's tape says. required: numbers of trades that must have come. late: the
+    bot came in the middle. notices_late: the venue lets a loss be seen only some messages after it."""
     name, view = f"{bot.name} {symbol}", bot.view(symbol)
-    problems = judge_books(name, view.timeline, expected)
+    problems = judge_books(name, view.timeline, expected, notices_late)
     if late:
         return problems
     problems += judge_trades(name, view.trades, expected, required)

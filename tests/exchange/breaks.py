@@ -4,7 +4,7 @@ Usage:     breaks.add("drop", at=100, symbol="BTCUSDT"); later its .fired is the
            parse("drop@100:BTCUSDT") reads the form of the command line.
 
   at a frame (the first one at or after N that fits):
-    drop        a book change is not sent                   reorder     a book change comes after the next one of its book
+    drop        a book change is not sent                   reorder     a book change comes after the next one
     checksum    its checksum is wrong                       garble      the second half of a book change is missing
     stall       the symbol's book stream falls silent until it is subscribed again
     cut         every connection ends in the middle of a frame          close       ... with a close frame
@@ -17,7 +17,7 @@ Usage:     breaks.add("drop", at=100, symbol="BTCUSDT"); later its .fired is the
 """
 from dataclasses import dataclass
 
-from books import ASK, BID, canonical
+from books import ASK, BID
 from venue import BOOK
 
 AT_FRAME = ("drop", "reorder", "checksum", "garble", "stall", "cut", "close", "shutdown", "noise", "huge", "fragment",
@@ -71,17 +71,22 @@ class Breaks:
 
     # ---- frames ----
 
-    def shows(self, part):
-        """Whether the loss of a book change shows: where only a checksum of the best levels tells, it must be in them."""
+    def shows(self, number, part):
+        """Whether its loss shows with the book's next change: where only a checksum of the best levels tells, they must
+        differ then. The simulator's book does not have the change yet."""
         venue = self.simulator.venue
         if not venue.checksum:
             return True
-        book = self.simulator.books[part.symbol]
-        best = {side: dict(book.rows(side, 10)) for side in (BID, ASK)}
-        best = {side: {canonical(price): canonical(amount) for price, amount in rows.items()}
-                for side, rows in best.items()}
-        return any(best[side].get(canonical(price)) == canonical(amount)
-                   for side, rows in ((BID, part.change.bids), (ASK, part.change.asks)) for price, amount in rows)
+        lacking = self.simulator.books[part.symbol].copy()
+        whole = lacking.copy()
+        venue.apply(whole, part.change)
+        for frame in self.simulator.tape.frames[number + 1:]:
+            for its in frame.parts:
+                if its.symbol == part.symbol and its.change is not None:
+                    venue.apply(whole, its.change)
+                    venue.apply(lacking, its.change)
+                    return any(whole.rows(side, 10) != lacking.rows(side, 10) for side in (BID, ASK))
+        return False
 
     def fits(self, one, number, frame):
         if one.fired is not None or number < one.at or one.kind in OF_REQUESTS:
@@ -96,7 +101,7 @@ class Breaks:
             return False
         if one.symbol not in (None, part.symbol) or not self.synced(part):
             return False
-        return one.kind not in ("drop", "reorder", "garble") or self.shows(part)
+        return one.kind not in ("drop", "reorder", "garble") or self.shows(number, part)
 
     def synced(self, part):
         """The clients have its whole book: a break before that is none."""
@@ -106,7 +111,7 @@ class Breaks:
         return part.symbol in self.simulator.books
 
     def before(self, number, frame):
-        """Awaitables to run before the frame goes out."""
+        """Awaitables to run before the frame goes out; asked before the simulator's own books have it."""
         actions = []
         for one in self.all:
             if not self.fits(one, number, frame):
@@ -117,9 +122,6 @@ class Breaks:
             if one.kind not in ("drop", "reorder", "checksum", "garble"):
                 actions.append(self.act(one))
         return actions
-
-    def after(self, number, frame):
-        return []
 
     async def act(self, one):
         simulator, venue = self.simulator, self.simulator.venue

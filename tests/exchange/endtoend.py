@@ -114,7 +114,8 @@ class Run:
         secure = "" if self.chosen.plain else "s"
         address = f"localhost:{self.simulator.port}"
         channels = ["trade", "book"] + (["quote"] if self.venue.quotes else [])
-        lines = ["[listen]", "port = 0", "[book]", "depth_max = 16384", "[ring]", "instruments_max = 64", "[[feed]]", 'type = "venue"',
+        lines = ["[listen]", "port = 0", "[book]", "depth_max = 16384", "[ring]", "instruments_max = 64",
+                 "[[feed]]", 'type = "venue"',
                  f'exchange = "{self.venue.exchange or self.venue.name}"',
                  f"symbols = {json.dumps(sorted(self.tape.names.values()))}", f"channels = {json.dumps(channels)}",
                  f'rest_url = "http{secure}://{address}"']
@@ -315,7 +316,8 @@ class Run:
                 required = self.required_trades(symbol)
                 quotes = self.venue.quotes and not broken
                 view_name = self.tape.names[symbol]
-                for text in judge(bot, view_name, self.expected[symbol], required, late, quotes):
+                for text in judge(bot, view_name, self.expected[symbol], required, late, quotes,
+                                  self.venue.notices_late and broken):
                     self.problem(text)
         for kind, fired in ((one.kind, one.fired) for one in self.simulator.breaks.all):
             if fired is None:
@@ -340,7 +342,8 @@ class Run:
         if first:
             views = list(first.views.values())
             books = sum(entry[0] == "book" for view in views for entry in view.timeline)
-            print(f"{self.chosen.venue}: {len(self.tape.frames)} frames, {sum(len(view.trades) for view in views)} trades, "
+            print(f"{self.chosen.venue}: {len(self.tape.frames)} frames, "
+                  f"{sum(len(view.trades) for view in views)} trades, "
                   f"{sum(len(view.quotes) for view in views)} quotes, {books} books compared, "
                   f"{len(self.simulator.everyone)} connections, {len(self.simulator.requests)} requests")
         if self.problems:

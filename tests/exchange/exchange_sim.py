@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""exchange_sim.py - serves recorded or made market data as a venue would, over WebSocket and REST, and breaks it on request.
+"""exchange_sim.py - serves recorded or made market data as a venue would, and breaks it on request.
 
 Usage:     exchange_sim.py --venue binance [--recording FOLDER | --seed N --steps N] [--tls --folder DIR | --cert --key]
                            [--break KIND@FRAME ...] [--speed max|N] [--streams N] [--port N] [--once]
@@ -26,10 +26,11 @@ from venues import VENUES
 def arguments():
     parser = argparse.ArgumentParser(
         prog="exchange_sim.py", formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Serves a recording, or a market made from a seed, as a venue would: WebSocket and REST on one port.",
+        description="Serves a recording, or a market made from a seed, as a venue would, on one port.",
         epilog="examples:\n  exchange_sim.py --venue kraken --seed 1\n"
                "  exchange_sim.py --venue binance --recording DIR --tls --speed 1 --break drop@200 --break rest429=2\n"
-               f"\nbreaks, at a frame: {' '.join(breaks.AT_FRAME)}\nbreaks, of requests: {' '.join(breaks.OF_REQUESTS)}\n"
+               f"\nbreaks, at a frame: {' '.join(breaks.AT_FRAME)}\n"
+               f"breaks, of requests: {' '.join(breaks.OF_REQUESTS)}\n"
                "FRAME@N:SYMBOL chooses the victim. breaks.py says what each does.")
     parser.add_argument("--venue", required=True, choices=sorted(VENUES))
     parser.add_argument("--recording", metavar="FILE", help="file or folder; without it a market is made from --seed")
@@ -90,8 +91,9 @@ async def serve(chosen):
         ca, *tls = wire.make_certificates(chosen.folder or tempfile.mkdtemp(prefix="exchange_sim."))
     await simulator.start(port=chosen.port, tls=tls)
     secure = "s" if tls else ""
-    print(f"stream_url=ws{secure}://localhost:{simulator.port}{venue.path} rest_url=http{secure}://localhost:{simulator.port}"
-          f" ca_file={ca} frames={len(tape.frames)} symbols={','.join(sorted(tape.names.values()))}", flush=True)
+    host = f"localhost:{simulator.port}"
+    print(f"stream_url=ws{secure}://{host}{venue.path} rest_url=http{secure}://{host} ca_file={ca} "
+          f"frames={len(tape.frames)} symbols={','.join(sorted(tape.names.values()))}", flush=True)
     stopped = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)

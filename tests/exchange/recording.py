@@ -1,4 +1,4 @@
-"""recording.py - reads recorded exchange traffic (cryptofeed v1 and v2 captures, hftbacktest files) into one list by time.
+"""recording.py - reads recorded exchange traffic (cryptofeed v1 and v2, hftbacktest) into one list by time.
 
 Usage:     for record in read("folder or file"): record.kind is "connect", "sent", "received" or "http"
 Formats:   cf1: text lines `URL <-> T`, `URL <- T: TEXT`, `URL -> T: BODY`, `T: PAYLOAD`; binary frames are Python bytes
@@ -70,7 +70,8 @@ def read_cf2(path):
         url = entry.get("url") or entry.get("addr") or urls.get(connection, "")
         if kind == "connect":
             urls[connection] = url
-        yield Record(float(entry.get("ts", 0)), kind, url or urls.get(connection, ""), entry.get("data", ""), connection)
+        url = url or urls.get(connection, "")
+        yield Record(float(entry.get("ts", 0)), kind, url, entry.get("data", ""), connection)
 
 
 def read_hft(path):

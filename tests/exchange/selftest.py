@@ -2,9 +2,9 @@
 """selftest.py - the simulator by itself: a client that speaks as the engine's adapters do gets what the tape says.
 
 Usage:     selftest.py SCRATCH [VENUE...]; TICKWIRE_RECORDINGS names a folder with recordings and their EXPECTED.md
-Checks:    per venue: over TLS, every frame of subscribed streams and no other arrives, books and trades are those of the
-           tape, a late subscriber gets a whole book that continues, each break does what it says; and that books read
-           from recordings have the digests that EXPECTED.md gives.
+Checks:    per venue: over TLS, every frame of subscribed streams and no other arrives, books and trades are those of
+           the tape, a late subscriber gets a whole book that continues, each break does what it says; and that books
+           read from recordings have the digests that EXPECTED.md gives.
 Exit:      0 all as expected, 1 otherwise.
 """
 import asyncio
@@ -23,7 +23,9 @@ from venue import BOOK, TRADE
 from venues import RECORDINGS, VENUES
 
 STEPS = 150
-SECONDS = 10
+SECONDS = 30
+BREAKS = ("drop", "reorder", "garble", "stall", "cut", "close", "shutdown", "noise", "length", "fragment")
+THOROUGH = ("binance", "coinbase", "htx")  # what breaks does not know the venue, but for these forms of it
 failures = []
 
 
@@ -205,7 +207,8 @@ async def one_break(name, tls, kind):
     if ended and (kind != "shutdown" or venue.shutdown_text is None):
         check(await reader.reaches(task.done), f"{name}: {kind}: the connection ends")
     elif kind in ("drop", "reorder", "checksum", "garble", "stall"):
-        await reader.reaches(lambda: reader.frames + reader.bad >= len(simulator.delivered))
+        wanted = len(simulator.delivered) + (kind == "garble")
+        await reader.reaches(lambda: reader.frames + reader.bad >= wanted)
         differs = [symbol for symbol in tape.symbols
                    if reader.fingerprints[symbol][-15:] != expect(venue, tape)[symbol].books[-15:]]
         if kind in ("drop", "stall", "garble"):
@@ -282,7 +285,7 @@ async def run(names, tls):
         await timed(f"{name}: unbroken", unbroken(name, tls))
         await timed(f"{name}: late", late(name, tls))
         await timed(f"{name}: requests", requests(name, tls))
-        for kind in ("drop", "reorder", "garble", "stall", "cut", "close", "shutdown", "noise", "length", "fragment"):
+        for kind in BREAKS if name in THOROUGH else ("drop", "shutdown"):
             await timed(f"{name}: {kind}", one_break(name, tls, kind))
         if VENUES[name].checksum:
             await timed(f"{name}: checksum", one_break(name, tls, "checksum"))

@@ -2,7 +2,7 @@
 
 Job:       accepts connections, lets the venue class talk, sends the frames of subscribed streams in the tape's order,
            keeps the venue's own books, serves fresh snapshots from them, and applies breaks.
-Usage:     sim = Simulator(venue, tape); await sim.start(tls=...); await sim.play(until=100); sim.breaks.add("drop", ...)
+Usage:     sim = Simulator(venue, tape); await sim.start(tls=...); sim.breaks.add("drop", 50); await sim.play()
 Clock:     none of its own but heartbeats: play() sends as fast as connections take it, or `rate` frames a second.
 Non-goals: being a venue for trading; limits on rates and counts of subscriptions.
 """
@@ -255,8 +255,8 @@ class Simulator:
             connection.reply(self.venue.snapshot(symbol, book, self.history(symbol, 30)), numbered=True)
 
     async def play(self, until=None, rate=0, stop=None):
-        """Plays to the frame number `until` (all without one), at `rate` frames a second (0: as fast as taken), or until
-        stop() is true. Returns the position."""
+        """Plays to the frame number `until` (all without one), at `rate` frames a second (0: as fast as taken), or
+        until stop() is true. Returns the position."""
         until = len(self.tape.frames) if until is None else min(until, len(self.tape.frames))
         begun, first = time.monotonic(), self.position
         while self.position < until and not (stop and stop()):
@@ -274,16 +274,15 @@ class Simulator:
         """One frame: into the venue's own books, then to whom it concerns."""
         number, frame = self.position, self.tape.frames[self.position]
         self.position += 1
+        actions = self.breaks.before(number, frame)
         for part in frame.parts:
             self.trades[part.symbol] += part.trades
             if part.change is not None and (part.change.snapshot or part.symbol in self.books):
                 self.venue.apply(self.books.setdefault(part.symbol, Book()), part.change)
-        for action in self.breaks.before(number, frame):
+        for action in actions:
             await action
         for connection in list(self.connections):
             self.deliver(connection, number, frame)
-        for action in self.breaks.after(number, frame):
-            await action
         if self.position % SHARE_FRAMES == 0:
             await self.drain()
 

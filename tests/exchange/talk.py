@@ -41,7 +41,8 @@ def kraken(method):
 
 def kraken_v1(event):
     name = {TRADE: "trade", QUOTE: "spread", BOOK: "book"}
-    return lambda channels, symbols, heard=(): [json.dumps({"event": event, "pair": symbols, "reqid": 1, "subscription": {
+    return lambda channels, symbols, heard=(): [json.dumps({
+        "event": event, "pair": symbols, "reqid": 1, "subscription": {
         "name": name[channel], **({"depth": 1000} if channel == BOOK else {})}}) for channel in channels]
 
 
@@ -59,8 +60,8 @@ def bybit(op):
 
 def bitstamp(event):
     name = {TRADE: "live_trades_", BOOK: "diff_order_book_"}
-    return lambda channels, symbols, heard=(): [json.dumps({"event": event, "data": {"channel": name[channel] + symbol}})
-                                                for channel in channels for symbol in symbols]
+    return lambda channels, symbols, heard=(): [json.dumps({"event": event, "data": {
+        "channel": name[channel] + symbol}}) for channel in channels for symbol in symbols]
 
 
 def deribit(method):
@@ -126,7 +127,8 @@ for _names, _talk, _subscribe, _unsubscribe in (
         (("kraken_v1",), kraken_v1, "subscribe", "unsubscribe"), (("okx",), okx, "subscribe", "unsubscribe"),
         (("bybit", "bybit_spot"), bybit, "subscribe", "unsubscribe"),
         (("bitstamp",), bitstamp, "bts:subscribe", "bts:unsubscribe"),
-        (("deribit",), deribit, "public/subscribe", "public/unsubscribe"), (("bitmex",), bitmex, "subscribe", "unsubscribe"),
+        (("deribit",), deribit, "public/subscribe", "public/unsubscribe"),
+        (("bitmex",), bitmex, "subscribe", "unsubscribe"),
         (("gemini",), gemini, "subscribe", "unsubscribe"), (("htx",), htx, "sub", "unsub"),
         (("kucoin",), kucoin, "subscribe", "unsubscribe"), (("gate",), gate, "subscribe", "unsubscribe")):
     for _name in _names:

@@ -1,7 +1,7 @@
 """tape.py - what the simulator plays: frames of a venue in order, from a recording or made from a seed.
 
-Job:       load() reads a recording through the venue's decode(); synthesize() makes a small market per symbol and writes
-           it in the venue's format. Both give a Tape, and expect() says what a correct reader gets out of it.
+Job:       load() reads a recording through the venue's decode(); synthesize() makes a small market per symbol and
+           writes it in the venue's format. Both give a Tape, and expect() says what a correct reader gets out of it.
 Usage:     tape = load(venue, "recording", limit=3000); tape = synthesize(venue, seed=7, steps=400)
 Non-goals: realism of the made markets beyond what parsers and book rules can tell.
 """
@@ -30,7 +30,7 @@ class Expected:
     """Of one symbol: what a reader of the whole tape gets, in order."""
     trades: list = field(default_factory=list)  # Trade
     quotes: list = field(default_factory=list)  # tuple of texts
-    books: list = field(default_factory=list)   # fingerprint after each change that shows; the first: the first whole book
+    books: list = field(default_factory=list)   # fingerprint after each change that shows; first: the whole book
     frames: list = field(default_factory=list)  # number of the frame that brought books[i]; -1: REST
 
 

@@ -60,6 +60,7 @@ class Venue:
     joins_rest = False
     notices_loss = True     # a dropped delta shows
     notices_order = True    # two swapped deltas show
+    notices_late = False    # ... but only by the older one, which comes last: one book is wrong before
     checksum = False
     breaks_all = False      # a loss shows by numbers of the connection: all its books are broken
     huge_breaks = True      # a frame of 10 MB is more than the venue's largest snapshots
@@ -179,7 +180,7 @@ class Venue:
         return None
 
     def listed(self, simulator):
-        """(venue id, base, quote, settle or None) of every market in the tape; dated ones and options have a longer id."""
+        """(venue id, base, quote, settle or None) of every market in the tape."""
         for symbol, unified in simulator.markets():
             pair, _, settle = unified.partition(":")
             yield (symbol, *pair.split("/"), settle.split("-")[0] or None)

@@ -4,8 +4,8 @@ from venues_rest import Bitstamp, Gate, Gemini, Htx, Kucoin
 from venues_swap import Bitfinex, Bitmex, Bybit, BybitSpot, Deribit, Okx
 
 VENUES = {venue.name: venue for venue in (
-    Binance, BinanceUsdm, CoinbaseExchange, Coinbase, Kraken, KrakenV1, Okx, Bybit, BybitSpot, Bitstamp, Deribit, Bitmex,
-    Gemini, Htx, Kucoin, Gate, Bitfinex)}
+    Binance, BinanceUsdm, CoinbaseExchange, Coinbase, Kraken, KrakenV1, Okx, Bybit, BybitSpot, Bitstamp, Deribit,
+    Bitmex, Gemini, Htx, Kucoin, Gate, Bitfinex)}
 
 # (venue, folder)
 RECORDINGS = [("binance", "binance-spot-2021oct"), ("binance", "binance-spot-btcusdt-20240808"),

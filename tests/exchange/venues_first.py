@@ -85,7 +85,8 @@ class Binance(Venue):
             symbol, _, suffix = stream.partition("@")
             wanted.append((self.suffixes.get(suffix), symbol.upper()))
         method, number = message.get("method"), message.get("id")
-        if method not in ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS") or any(not channel for channel, _ in wanted):
+        known = method in ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS")
+        if not known or any(not channel for channel, _ in wanted):
             connection.reply(f'{{"error":{{"code":2,"msg":"Invalid request: invalid stream"}},"id":{number}}}')
             return
         connection.reply(f'{{"result":null,"id":{number}}}')
@@ -170,7 +171,8 @@ class CoinbaseExchange(Venue):
         message = json.loads(text)
         kind, symbol = message.get("type"), message.get("product_id")
         if kind == "snapshot":
-            return Frame(text, [Part(BOOK, symbol, change=Change(True, pairs(message["bids"]), pairs(message["asks"])))])
+            change = Change(True, pairs(message["bids"]), pairs(message["asks"]))
+            return Frame(text, [Part(BOOK, symbol, change=change)])
         if kind == "l2update":
             sides = {"buy": [], "sell": []}
             for side, price, size in message["changes"]:
@@ -215,7 +217,8 @@ class CoinbaseExchange(Venue):
         unknown = [product for product in products if not connection.simulator.knows(product)]
         wrong = [name for name in names if name not in self.channels]
         if unknown or wrong or kind not in ("subscribe", "unsubscribe"):
-            what = f"{unknown[0]} is not a valid product" if unknown else f"{(wrong or [kind])[0]} is not a valid channel"
+            what = f"{unknown[0]} is not a valid product" if unknown else \
+                f"{(wrong or [kind])[0]} is not a valid channel"
             connection.reply(compact({"type": "error", "message": "Failed to subscribe", "reason": what}))
             return
         wanted = [(self.channels[name], product) for name in names for product in products]
@@ -224,7 +227,8 @@ class CoinbaseExchange(Venue):
                 connection.unsubscribe(channel, product)
             else:
                 connection.enter(channel, product)
-        listed = [{"name": name, "product_ids": [symbol for its, symbol in sorted(connection.streams) if its == channel]}
+        streams = sorted(connection.streams)
+        listed = [{"name": name, "product_ids": [symbol for its, symbol in streams if its == channel]}
                   for name, channel in self.channels.items()]
         connection.reply(compact({"type": "subscriptions", "channels": [one for one in listed if one["product_ids"]]}))
         for channel, product in wanted:
@@ -356,8 +360,9 @@ class Coinbase(Venue):
         if path != "/api/v3/brokerage/market/products":
             return None
         return 200, compact({"products": [
-            {"product_id": symbol, "base_currency_id": unified.split("/")[0], "status": "online", "product_type": "SPOT",
-             "quote_currency_id": unified.split("/")[1], "price_increment": "0.01", "base_increment": "0.00000001"}
+            {"product_id": symbol, "base_currency_id": unified.split("/")[0], "status": "online",
+             "product_type": "SPOT", "quote_currency_id": unified.split("/")[1], "price_increment": "0.01",
+             "base_increment": "0.00000001"}
             for symbol, unified in simulator.markets()]})
 
 

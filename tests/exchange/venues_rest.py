@@ -19,6 +19,7 @@ class Bitstamp(Venue):
     repair = "fetch"
     joins_rest = True
     notices_loss = False  # differences have a time, but no number
+    notices_late = True
     quotes = False
     shutdown_text = '{"event":"bts:request_reconnect","channel":"","data":""}'
     splits = ("USDT", "USDC", "USD", "EUR", "GBP", "BTC", "ETH")
@@ -85,8 +86,8 @@ class Bitstamp(Venue):
         return f"{self.book_path}{symbol}/"
 
     def rest_book(self, symbol, book):
-        return (f'{{"timestamp":"{book.seq // 1000000}","microtimestamp":"{book.seq}","bids":{rows_text(book.rows(BID))},'
-                f'"asks":{rows_text(book.rows(ASK))}}}')
+        return (f'{{"timestamp":"{book.seq // 1000000}","microtimestamp":"{book.seq}",'
+                f'"bids":{rows_text(book.rows(BID))},"asks":{rows_text(book.rows(ASK))}}}')
 
     def read_rest_book(self, path, query, body):
         message = json.loads(body)
@@ -140,8 +141,8 @@ class Gemini(Venue):
         return [["buy", *row] for row in bids] + [["sell", *row] for row in asks]
 
     def trade_body(self, symbol, trade):
-        return {"type": "trade", "symbol": symbol, "event_id": int(trade.id), "timestamp": trade.ms, "price": trade.price,
-                "quantity": trade.amount, "side": trade.side}
+        return {"type": "trade", "symbol": symbol, "event_id": int(trade.id), "timestamp": trade.ms,
+                "price": trade.price, "quantity": trade.amount, "side": trade.side}
 
     def snapshot(self, symbol, book, history=()):
         return compact({"type": "l2_updates", "symbol": symbol, "changes": self.changes(book.rows(BID), book.rows(ASK)),
@@ -214,7 +215,8 @@ class Htx(Venue):
                       for one in tick["data"]]
             return Frame(text, [Part(TRADE, symbol, trades)])
         if channel == QUOTE:
-            return Frame(text, [Part(QUOTE, symbol, quote=(tick["bid"], tick["bidSize"], tick["ask"], tick["askSize"]))])
+            quote = (tick["bid"], tick["bidSize"], tick["ask"], tick["askSize"])
+            return Frame(text, [Part(QUOTE, symbol, quote=quote)])
         return None
 
     def pack(self, text):
@@ -231,9 +233,9 @@ class Htx(Venue):
         return self.snapshot(symbol, book)
 
     def trade(self, symbol, trade):
-        return self.wrap(symbol, "trade.detail", trade.ms, f'{{"id":1,"ts":{trade.ms},"data":[{{"id":12345678901234567890123'
-                         f'{trade.id[-4:]},"ts":{trade.ms},"tradeId":{trade.id},"amount":{trade.amount},'
-                         f'"price":{trade.price},"direction":"{trade.side}"}}]}}')
+        return self.wrap(symbol, "trade.detail", trade.ms, f'{{"id":1,"ts":{trade.ms},"data":[{{"id":'
+                         f'12345678901234567890123{trade.id[-4:]},"ts":{trade.ms},"tradeId":{trade.id},'
+                         f'"amount":{trade.amount},"price":{trade.price},"direction":"{trade.side}"}}]}}')
 
     def quote(self, symbol, quote, ms):
         return self.wrap(symbol, "bbo", ms, f'{{"seqId":{ms},"ask":{quote[2]},"askSize":{quote[3]},"bid":{quote[0]},'
@@ -308,8 +310,8 @@ class Kucoin(Venue):
         if channel == BOOK:
             rows = [[(price, size) for price, size, _ in data["changes"][side]] for side in ("bids", "asks")]
             numbers = [[int(number) for _, _, number in data["changes"][side]] for side in ("bids", "asks")]
-            return Frame(text, [Part(BOOK, symbol, change=Change(False, *rows, data["sequenceStart"], data["sequenceEnd"],
-                                                                 row_seqs=numbers))])
+            change = Change(False, *rows, data["sequenceStart"], data["sequenceEnd"], row_seqs=numbers)
+            return Frame(text, [Part(BOOK, symbol, change=change)])
         if channel == TRADE:
             return Frame(text, [Part(TRADE, symbol, [Trade(data["tradeId"], data["price"], data["size"], data["side"],
                                                            int(data["time"]) // 1000000)])])
@@ -352,7 +354,8 @@ class Kucoin(Venue):
             return
         topic, _, names = message["topic"].partition(":")
         if topic not in self.topics:
-            connection.reply(compact({"id": number, "type": "error", "code": 404, "data": f"topic {topic} is not found"}))
+            connection.reply(compact({"id": number, "type": "error", "code": 404,
+                                      "data": f"topic {topic} is not found"}))
             return
         connection.reply(compact({"id": number, "type": "ack"}))
         for symbol in names.split(","):
@@ -415,8 +418,8 @@ class Gate(Venue):
         if message.get("event") != "update" or channel is None:
             return None
         if channel == BOOK:
-            return Frame(text, [Part(BOOK, data["s"], change=Change(False, pairs(data["b"]), pairs(data["a"]), data["U"],
-                                                                    data["u"]))])
+            change = Change(False, pairs(data["b"]), pairs(data["a"]), data["U"], data["u"])
+            return Frame(text, [Part(BOOK, data["s"], change=change)])
         if channel == TRADE:
             return Frame(text, [Part(TRADE, data["currency_pair"], [
                 Trade(str(data["id"]), data["price"], data["amount"], data["side"],

@@ -8,7 +8,8 @@ import re
 from dataclasses import replace
 
 from books import ASK, BID, canonical, okx_checksum
-from venue import (BOOK, QUOTE, TRADE, Change, Frame, Part, Trade, Venue, compact, exact, iso, ms_of_iso, pairs, rows_text)
+from venue import (BOOK, QUOTE, TRADE, Change, Frame, Part, Trade, Venue, compact, exact, iso, ms_of_iso, pairs,
+                   rows_text)
 
 MONTHS = {name: number for number, name in enumerate(
     ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"), 1)}
@@ -20,8 +21,8 @@ class Okx(Venue):
     name = "okx"
     path = "/ws/v5/public"
     checksum = True
-    shutdown_text = ('{"event":"notice","code":"64008","msg":"The connection will soon be closed for a service upgrade. '
-                     'Please reconnect.","connId":"a4d3ae55"}')
+    shutdown_text = ('{"event":"notice","code":"64008","msg":"The connection will soon be closed for a service '
+                     'upgrade. Please reconnect.","connId":"a4d3ae55"}')
     symbols = [("BTC-USDT", "BTC/USDT"), ("ETH-USDT-SWAP", "ETH/USDT:USDT")]
     channels = {"books": BOOK, "trades": TRADE, "bbo-tbt": QUOTE}
 
@@ -48,7 +49,8 @@ class Okx(Venue):
                                 last=one.get("seqId", 0), previous=one.get("prevSeqId"))
                 parts.append(Part(BOOK, symbol, change=change))
             elif channel == TRADE:
-                parts.append(Part(TRADE, symbol, [Trade(one["tradeId"], one["px"], one["sz"], one["side"], int(one["ts"]))]))
+                trade = Trade(one["tradeId"], one["px"], one["sz"], one["side"], int(one["ts"]))
+                parts.append(Part(TRADE, symbol, [trade]))
             elif channel == QUOTE:
                 bid, ask = (one["bids"] or [("", "")])[0], (one["asks"] or [("", "")])[0]
                 parts.append(Part(QUOTE, symbol, quote=(bid[0], bid[1], ask[0], ask[1])))
@@ -58,9 +60,9 @@ class Okx(Venue):
         return "[" + ",".join(f'["{price}","{amount}","0","1"]' for price, amount in rows) + "]"
 
     def book_text(self, action, symbol, bids, asks, book, seq, previous):
-        return (f'{{"arg":{{"channel":"books","instId":"{symbol}"}},"action":"{action}","data":[{{"asks":{self.rows(asks)},'
-                f'"bids":{self.rows(bids)},"ts":"1700000000000","checksum":{okx_checksum(book)},"prevSeqId":{previous},'
-                f'"seqId":{seq}}}]}}')
+        return (f'{{"arg":{{"channel":"books","instId":"{symbol}"}},"action":"{action}","data":[{{'
+                f'"asks":{self.rows(asks)},"bids":{self.rows(bids)},"ts":"1700000000000",'
+                f'"checksum":{okx_checksum(book)},"prevSeqId":{previous},"seqId":{seq}}}]}}')
 
     def snapshot(self, symbol, book, history=()):
         return self.book_text("snapshot", symbol, book.rows(BID), book.rows(ASK), book, book.seq, -1)
@@ -214,7 +216,8 @@ class Bybit(Venue):
             return None
         here = query.get("category") == self.path.rsplit("/", 1)[1]
         rows = [{"symbol": symbol, "baseCoin": base, "quoteCoin": quote, "status": "Trading", "deliveryTime": "0",
-                 "priceFilter": {"tickSize": "0.01"}, "lotSizeFilter": {"basePrecision": "0.00001", "qtyStep": "0.00001"},
+                 "priceFilter": {"tickSize": "0.01"}, "lotSizeFilter":
+                 {"basePrecision": "0.00001", "qtyStep": "0.00001"},
                  **({"contractType": "LinearPerpetual", "settleCoin": settle} if settle else {})}
                 for symbol, base, quote, settle in (self.listed(simulator) if here else ())]
         return 200, compact({"retCode": 0, "retMsg": "OK", "result": {"category": query.get("category"), "list": rows,
@@ -281,9 +284,9 @@ class Deribit(Venue):
                          f'"asks":{self.rows(book.rows(ASK))}}}')
 
     def delta(self, symbol, change, book, ms):
-        return self.wrap(f"book.{symbol}.100ms", f'{{"type":"change","timestamp":{ms},"prev_change_id":{change.previous},'
-                         f'"instrument_name":"{symbol}","change_id":{change.last},"bids":{self.rows(change.bids)},'
-                         f'"asks":{self.rows(change.asks)}}}')
+        return self.wrap(f"book.{symbol}.100ms", f'{{"type":"change","timestamp":{ms},"prev_change_id":'
+                         f'{change.previous},"instrument_name":"{symbol}","change_id":{change.last},'
+                         f'"bids":{self.rows(change.bids)},"asks":{self.rows(change.asks)}}}')
 
     def trade(self, symbol, trade):
         return self.wrap(f"trades.{symbol}.100ms", f'[{{"trade_seq":1,"trade_id":"{trade.id}","timestamp":{trade.ms},'
@@ -291,8 +294,9 @@ class Deribit(Venue):
                          f'"direction":"{trade.side}","amount":{trade.amount}}}]')
 
     def quote(self, symbol, quote, ms):
-        return self.wrap(f"quote.{symbol}", f'{{"timestamp":{ms},"instrument_name":"{symbol}","best_bid_price":{quote[0]},'
-                         f'"best_bid_amount":{quote[1]},"best_ask_price":{quote[2]},"best_ask_amount":{quote[3]}}}')
+        return self.wrap(f"quote.{symbol}", f'{{"timestamp":{ms},"instrument_name":"{symbol}","best_bid_price":'
+                         f'{quote[0]},"best_bid_amount":{quote[1]},"best_ask_price":{quote[2]},'
+                         f'"best_ask_amount":{quote[3]}}}')
 
     def on_text(self, connection, text):
         message = json.loads(text)
@@ -466,11 +470,13 @@ class Bitmex(Venue):
 
     def quote(self, symbol, quote, ms):
         return self.table("quote", "insert", [f'{{"timestamp":"{iso(ms, 3)}","symbol":"{symbol}","bidSize":{quote[1]},'
-                                              f'"bidPrice":{quote[0]},"askPrice":{quote[2]},"askSize":{quote[3]}}}'], symbol)
+                                              f'"bidPrice":{quote[0]},"askPrice":{quote[2]},"askSize":{quote[3]}}}'],
+                          symbol)
 
     def hello(self, connection):
         connection.reply('{"info":"Welcome to the BitMEX Realtime API.","version":"2.0.0","timestamp":'
-                         '"2024-01-01T00:00:00.000Z","docs":"https://www.bitmex.com/app/wsAPI","limit":{"remaining":39}}')
+                         '"2024-01-01T00:00:00.000Z","docs":"https://www.bitmex.com/app/wsAPI",'
+                         '"limit":{"remaining":39}}')
 
     def on_text(self, connection, text):
         if text == "ping":

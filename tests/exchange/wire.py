@@ -1,6 +1,6 @@
 """wire.py - HTTP heads and RFC 6455 frames over asyncio streams, and certificates: what simulator and bots speak with.
 
-Job:       a small WebSocket, written apart from the engine's, for both ends; one HTTP request or answer; test certificates.
+Job:       a small WebSocket, written apart from the engine's, for both ends; one HTTP request or answer; certificates.
 Usage:     ws = WebSocket(reader, writer, client=False); message = await ws.receive(); ws.send("text"); await ws.drain()
 Non-goals: extensions (permessage-deflate is declined), speed, HTTP beyond what REST look-ups need.
 """
@@ -222,8 +222,9 @@ async def http_get(host, port, target, tls=None, method="GET"):
 # ---- certificates ----
 
 def make_certificates(folder, host="localhost", authority=None):
-    """A server's certificate for `host`, made with the openssl program, from a new test authority or from that of another
-    folder. Returns the paths (ca, cert, key). Raises OSError if there is no such program, CalledProcessError if it fails."""
+    """A server's certificate for `host`, made with the openssl program, from a new test authority or from that of
+    another folder. Returns the paths (ca, cert, key). Raises OSError if there is no such program, CalledProcessError if
+    it fails."""
     os.makedirs(folder, exist_ok=True)
     path = {name: os.path.join(folder, name) for name in
             ("ca.key", "ca.pem", "server.key", "server.csr", "server.pem", "names")}

@@ -10,7 +10,7 @@ rm -rf "$scratch" && mkdir -p "$scratch"
 export PYTHONDONTWRITEBYTECODE=1
 folder=$(dirname "${BASH_SOURCE[0]}")/../exchange
 
-timeout 60 python3 "$folder/selftest.py" "$scratch" || exit 1
+timeout 100 python3 "$folder/selftest.py" "$scratch" || exit 1
 
 # The program: address, help, wrong arguments, Ctrl-C.
 sim() { timeout 20 python3 "$folder/exchange_sim.py" "$@"; }
