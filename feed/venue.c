@@ -457,6 +457,25 @@ void twi_venue_link_down(void *state, uint32_t link, int64_t now_ns, tw_reason r
 
 /* ---- messages and markets ---- */
 
+/* Bytes that are no JSON may have been a change of any book of the link. Where changes have numbers the next one shows
+ * that; elsewhere nothing ever would. */
+static void doubt_books(twi_venue *venue, uint32_t link, int64_t recv_ns, const uint8_t *msg, size_t msg_len,
+                        tw_sink *sink)
+{
+    twi_json json;
+    if ((venue->traits->ops->has & TW_HAS_BOOK_SEQUENCE) != 0 || venue->traits->repair == TWI_REPAIR_WAIT)
+        return;
+    twi_json_init(&json, msg, msg_len);
+    twi_json_skip(&json);
+    if (twi_json_end(&json) == TW_OK)
+        return; /* whole, only of an unexpected form: no book message, those break their book themselves */
+    for (uint32_t i = 0; i < venue->slot_count; i++) {
+        twi_slot *slot = &venue->slots[i];
+        if (slot->link == link && slot->synced)
+            twi_venue_broken(venue, slot, TW_STATE_GAP, TW_REASON_MALFORMED, 0, 0, recv_ns, sink);
+    }
+}
+
 tw_status twi_venue_on_message(void *state, uint32_t link, int64_t recv_ns, const uint8_t *msg, size_t msg_len,
                                tw_sink *sink)
 {
@@ -468,6 +487,7 @@ tw_status twi_venue_on_message(void *state, uint32_t link, int64_t recv_ns, cons
     tw_status status = venue->traits->message(venue, link, recv_ns, msg, msg_len, sink);
     if (TWI_UNLIKELY(status == TW_MALFORMED || status == TW_TOO_BIG)) {
         venue->stats.malformed++;
+        doubt_books(venue, link, recv_ns, msg, msg_len, sink);
         return TW_MALFORMED;
     }
     return status;

@@ -16,7 +16,7 @@ typedef struct sentence {
 
 static const sentence sentences[] = {
     [TW_REASON_NONE] = PLAIN("none"),
-    [TW_REASON_SEQUENCE] = {NULL, "venue sequence ", " to ", " missing"},
+    [TW_REASON_SEQUENCE] = {"venue sequence broken", "venue sequence ", " to ", " missing"},
     [TW_REASON_CHECKSUM] = {NULL, "checksum ", " expected, ", " computed"},
     [TW_REASON_LINK_DOWN] = PLAIN("link down"),
     [TW_REASON_SILENCE] = PLAIN("silent for too long"),

@@ -200,6 +200,33 @@ static void test_kucoin_reconnects_at_once(void **state)
     rig_close(r);
 }
 
+/* A frame that is no JSON may have been a change. Where changes are not numbered, every book of the connection is in
+ * doubt; where they are, the next one will tell. A whole message of an unknown form is none of the two. */
+static void test_garbage_puts_unnumbered_books_in_doubt(void **state)
+{
+    (void)state;
+    static const char *const symbols[] = {"BTC/USD", "ETH/USD"};
+    static const char *const snapshots[] = {
+        "{\"type\":\"snapshot\",\"product_id\":\"BTC-USD\",\"bids\":[[\"1\",\"1\"]],\"asks\":[[\"2\",\"1\"]]}",
+        "{\"type\":\"snapshot\",\"product_id\":\"ETH-USD\",\"bids\":[[\"1\",\"1\"]],\"asks\":[[\"2\",\"1\"]]}",
+    };
+    char said[8192];
+    rig *r = rig_open("coinbaseexchange", symbols, 2, NULL);
+    hear(r, said, sizeof(said));
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(say(r, START_NS, snapshots[i]), TW_OK);
+    assert_int_equal(states_of(r, TW_STATE_OK), 2);
+    assert_int_equal(say(r, START_NS, "{\"type\":\"ticker\",\"product_id\":\"BTC-USD\"}"), TW_MALFORMED);
+    assert_int_equal(states_of(r, TW_STATE_GAP), 0);
+    assert_int_equal(say(r, START_NS, "{\"type\":\"l2update\",\"product_id\":\"BTC-"), TW_MALFORMED);
+    assert_int_equal(states_of(r, TW_STATE_GAP), 2);
+    assert_int_equal(r->events[r->count - 1].u.status.reason, TW_REASON_MALFORMED);
+    size_t len = r->ops->next_output(r->state, 0, START_NS + 99 * TWI_NS_PER_S, (uint8_t *)said, sizeof(said) - 1);
+    said[len] = 0;
+    assert_non_null(strstr(said, "\"unsubscribe\",\"product_ids\":[\"BTC-USD\",\"ETH-USD\"]"));
+    rig_close(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +234,7 @@ int main(void)
         cmocka_unit_test(test_bitstamp_difference_out_of_order),
         cmocka_unit_test(test_binance_shutdown_notice),
         cmocka_unit_test(test_kucoin_reconnects_at_once),
+        cmocka_unit_test(test_garbage_puts_unnumbered_books_in_doubt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
