@@ -202,8 +202,8 @@ def same_trade(wanted, got):
 
 
 def judge(bot, symbol, expected, required, late=False, quotes=True, notices_late=False):
-    """Problems in words; empty: all as the venue's tape says. required: numbers of trades that must have come. late: the
-    bot came in the middle. notices_late: the venue lets a loss be seen only some messages after it."""
+    """Problems in words; empty: all as the venue's tape says. required: numbers of trades that must have come. late:
+    the bot came in the middle. notices_late: the venue lets a loss be seen only some messages after it."""
     name, view = f"{bot.name} {symbol}", bot.view(symbol)
     problems = judge_books(name, view.timeline, expected, notices_late)
     if late:

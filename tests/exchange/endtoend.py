@@ -59,6 +59,8 @@ def arguments():
     parser.add_argument("--symbols", type=int, default=2, metavar="N")
     parser.add_argument("--break", dest="breaks", action="append", default=[], metavar="KIND",
                         choices=AT_FRAME + OF_REQUESTS + OF_TLS)
+    parser.add_argument("--unknown", action="store_true", help="configure a symbol that the venue does not list, too")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the engine")
     parser.add_argument("--plain", action="store_true", help="ws and http instead of wss and https")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE",
                         help="a line of the feed's configuration")
@@ -110,14 +112,20 @@ class Run:
                 _, *tls = self.certificates("wrongca")
         await self.simulator.start(tls=tls)
 
+    def unknown(self):
+        """A symbol that the venue does not list, if one is asked for."""
+        known = next(iter(self.tape.names.values()))
+        return ["NOPE/" + known.split("/", 1)[1]] if self.chosen.unknown else []
+
     def configuration(self):
         secure = "" if self.chosen.plain else "s"
         address = f"localhost:{self.simulator.port}"
         channels = ["trade", "book"] + (["quote"] if self.venue.quotes else [])
-        lines = ["[listen]", "port = 0", "[book]", "depth_max = 16384", "[ring]", "instruments_max = 64",
-                 "[[feed]]", 'type = "venue"',
+        lines = ["[listen]", "port = 0", "[engine]", f"threads = {self.chosen.threads}", "[book]",
+                 "depth_max = 16384", "[ring]", "instruments_max = 64", "[[feed]]", 'type = "venue"',
                  f'exchange = "{self.venue.exchange or self.venue.name}"',
-                 f"symbols = {json.dumps(sorted(self.tape.names.values()))}", f"channels = {json.dumps(channels)}",
+                 f"symbols = {json.dumps(sorted(self.tape.names.values()) + self.unknown())}",
+                 f"channels = {json.dumps(channels)}",
                  f'rest_url = "http{secure}://{address}"']
         if not self.venue.dials_token:
             lines.append(f'stream_url = "ws{secure}://{address}{self.venue.path}"')
@@ -217,13 +225,15 @@ class Run:
         marks = {symbol: len(bot.view(self.tape.names[symbol]).timeline) for symbol in self.tape.symbols}
         if not await self.wait(lambda: self.all_equal() and self.trades_came(bot), f"calm before {kind}"):
             return
-        states, _ = TELLS[kind] if kind != "huge" or self.venue.huge_breaks else TELLS["noise"]
+        doubtful = self.venue.doubts and kind in ("garble", "noise")
+        states, pattern = ((), "") if kind == "huge" and not self.venue.huge_breaks else \
+            (("gap",), "malformed") if doubtful else TELLS[kind]
         bad = await self.malformed() if kind in ("noise", "garble") else 0
         broken = simulator.breaks.add(kind, at=simulator.position)
         end = min(simulator.position + (FRAMES_PER_BREAK if states else SOON_FRAMES), len(self.tape.frames))
 
         def victims():
-            if broken.symbol is not None and not self.venue.breaks_all:
+            if broken.symbol is not None and not self.venue.breaks_all and not doubtful:
                 return [broken.symbol]
             return sorted(self.began())
 
@@ -242,13 +252,8 @@ class Run:
         playing = asyncio.get_running_loop().create_task(go_on())
         if not states:
             await playing
-            good = await self.wait(lambda: self.all_equal(), f"books after {kind}")
-            deadline = asyncio.get_running_loop().time() + SECONDS
-            while good and kind == "noise" and not await self.malformed() > bad:
-                if asyncio.get_running_loop().time() > deadline:
-                    self.problem(f"{kind}: no counter of malformed messages rises")
-                    break
-                await asyncio.sleep(0.05)
+            if await self.wait(self.all_equal, f"books after {kind}"):
+                await self.judge_count(kind, bad)
             return
         good = await self.wait(lambda: broken.fired is not None and over(), f"{kind} told and repaired", 3 * SECONDS)
         playing.cancel()
@@ -259,10 +264,20 @@ class Run:
                 print(f"    {symbol}: equal {self.equal(bot, symbol)} state {view.state} statuses since "
                       f"{view.statuses(marks[symbol])} fired {broken.fired} victim {broken.symbol}")
             return
-        self.judge_break(kind, broken, victims(), marks)
+        self.judge_break(kind, broken, victims(), marks, states, pattern)
+        await self.judge_count(kind, bad)
 
-    def judge_break(self, kind, broken, victims, marks):
-        bot, (states, pattern) = self.bots[0], TELLS[kind]
+    async def judge_count(self, kind, before):
+        """Frames that are no JSON are counted."""
+        deadline = asyncio.get_running_loop().time() + SECONDS
+        while kind == "noise" and not await self.malformed() > before:
+            if asyncio.get_running_loop().time() > deadline:
+                self.problem(f"{kind}: no counter of malformed messages rises")
+                return
+            await asyncio.sleep(0.05)
+
+    def judge_break(self, kind, broken, victims, marks, states, pattern):
+        bot = self.bots[0]
         for symbol in self.tape.symbols:
             said = bot.view(self.tape.names[symbol]).statuses(marks[symbol])
             first = next((entry for entry in said if entry[1] in states), None)
@@ -304,7 +319,17 @@ class Run:
         await simulator.play()
         await self.wait(self.all_equal, "books at the end")
         await self.wait(lambda: self.trades_came(self.bots[0]), "trades at the end")
+        await self.judge_unknown()
         self.judge()
+
+    async def judge_unknown(self):
+        """A symbol that is not is named in the log and by its state; the others were not held up."""
+        for symbol in self.unknown():
+            await self.wait(lambda: any("BadSymbol" in line and symbol in line for line in self.log),
+                            f"the unknown symbol {symbol} in the log")
+            state = self.bots[0].view(symbol).state
+            if state not in ("stale", "syncing"):
+                self.problem(f"the unknown symbol {symbol} is said to be {state}")
 
     def judge(self):
         broken = bool(self.chosen.breaks)

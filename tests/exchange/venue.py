@@ -62,6 +62,7 @@ class Venue:
     notices_order = True    # two swapped deltas show
     notices_late = False    # ... but only by the older one, which comes last: one book is wrong before
     checksum = False
+    doubts = False          # changes have no numbers: bytes that cannot be read may have been one of any book
     breaks_all = False      # a loss shows by numbers of the connection: all its books are broken
     huge_breaks = True      # a frame of 10 MB is more than the venue's largest snapshots
     dials_token = False     # the address to dial comes with a token from REST

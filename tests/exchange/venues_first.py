@@ -159,6 +159,7 @@ OTHER_SIDE = {"buy": "sell", "sell": "buy"}
 
 class CoinbaseExchange(Venue):
     name = "coinbaseexchange"
+    doubts = True
     huge_breaks = False
     notices_loss = notices_order = False  # level2 has no sequence
     symbols = [("BTC-USD", "BTC/USD"), ("ETH-EUR", "ETH/EUR")]
@@ -370,6 +371,7 @@ class Coinbase(Venue):
 
 class Kraken(Venue):
     name = "kraken"
+    doubts = True
     path = "/v2"
     checksum = True
     depth = 1000

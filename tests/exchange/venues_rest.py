@@ -16,6 +16,7 @@ from venue import BOOK, QUOTE, TRADE, Change, Frame, Part, Trade, Venue, compact
 
 class Bitstamp(Venue):
     name = "bitstamp"
+    doubts = True
     repair = "fetch"
     joins_rest = True
     notices_loss = False  # differences have a time, but no number
@@ -109,6 +110,7 @@ class Bitstamp(Venue):
 
 class Gemini(Venue):
     name = "gemini"
+    doubts = True
     path = "/v2/marketdata"
     notices_loss = notices_order = False  # no sequence, no time
     quotes = False

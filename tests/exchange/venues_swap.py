@@ -351,6 +351,7 @@ class Deribit(Venue):
 
 class Bitmex(Venue):
     name = "bitmex"
+    doubts = True
     path = "/realtime"
     notices_loss = notices_order = False  # only an id that is not known shows one
     symbols = [("XBTUSD", "BTC/USD:BTC"), ("ETHUSDT", "ETH/USDT:USDT")]
