@@ -64,13 +64,17 @@ static const twi_fetch_error_rule ERRORS[] = {{"INVALID_CURRENCY_PAIR", NULL, TW
                                               {NULL, NULL, TW_ERROR_NONE}};
 static const twi_fetch_status_rule STATUSES[] = {{400, TW_ERROR_BAD_REQUEST}, {0}};
 
-#define SPOT "/api/v4/spot/"
+/* Perpetuals have the same ids under other paths and in other shapes: they are refused, not mistaken for spot. */
+static const char *const CATEGORIES[] = {[TWI_CATEGORY_SPOT] = "spot", [TWI_CATEGORY_OPTION] = NULL};
+
+#define SPOT "/api/v4/{category}/"
 
 const twi_fetch twi_fetch_gate = {
     .name = "gate",
     .rest_url = "https://api.gateio.ws",
     .sandbox_rest_url = "https://api-testnet.gateapi.io",
     .request_gap_ns = 50 * TWI_NS_PER_MS,
+    .categories = CATEGORIES,
     .timeframes = TIMEFRAMES,
     .calls = {[TWI_FETCH_TICKER] = {.path = SPOT "tickers?currency_pair={id}", .fields = TICKER},
               [TWI_FETCH_ORDER_BOOK] = {.path = SPOT "order_book?currency_pair={id}&with_id=true[&limit={limit}]",
