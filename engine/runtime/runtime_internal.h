@@ -60,6 +60,7 @@ struct twi_runtime {
     twi_venues *venues;
     twi_loop *venue_loop;                     /* that carries them; the feed thread's, or the single shard's */
     int has_venue_loop;                       /* it is ours to close */
+    twi_loop *venue_loop_to_wake;             /* the same if it is, for other threads: under lock */
     uint64_t venue_events, venue_events_told; /* committed; of them the ring's readers were woken for */
     int64_t ring_beat_ns;
     twi_publisher *publisher;

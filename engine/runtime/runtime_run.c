@@ -94,6 +94,23 @@ static size_t step_feeds(twi_runtime *runtime, int64_t *next_ns)
 
 /* ---- venues ---- */
 
+static void show_venue_loop(twi_runtime *runtime, twi_loop *loop)
+{
+    pthread_mutex_lock(&runtime->lock);
+    runtime->venue_loop_to_wake = loop;
+    pthread_mutex_unlock(&runtime->lock);
+}
+
+/* Ends the sleep of the feed thread, whichever it is. */
+static void wake_feeds(twi_runtime *runtime)
+{
+    twi_nap_end(&runtime->feed_nap);
+    pthread_mutex_lock(&runtime->lock);
+    if (runtime->venue_loop_to_wake != NULL)
+        runtime->venue_loop_to_wake->ops->wake(runtime->venue_loop_to_wake);
+    pthread_mutex_unlock(&runtime->lock);
+}
+
 /* In the thread that turns the feeds, before the first turn: connections live on its loop. */
 static void start_venues(twi_runtime *runtime)
 {
@@ -107,6 +124,7 @@ static void start_venues(twi_runtime *runtime)
         const twi_loop_config config = twi_runtime_venue_loop_config(runtime);
         status = twi_loop_open(runtime->settings->engine.loop, &config, &runtime->venue_loop, reason, sizeof reason);
         runtime->has_venue_loop = status == TW_OK;
+        show_venue_loop(runtime, status == TW_OK ? runtime->venue_loop : NULL);
     }
     if (status == TW_OK)
         status = twi_venues_start(runtime->venues, runtime->venue_loop, runtime->logger);
@@ -122,6 +140,7 @@ static void stop_venues(twi_runtime *runtime)
     if (runtime->venue_loop == NULL)
         return;
     twi_venues_stop(runtime->venues, GOODBYE_NS);
+    show_venue_loop(runtime, NULL);
     if (runtime->has_venue_loop)
         runtime->venue_loop->ops->close_loop(runtime->venue_loop);
     runtime->venue_loop = NULL;
@@ -369,7 +388,7 @@ static void stop_threads(twi_runtime *runtime)
 {
     atomic_store(runtime->stop, 1);
     atomic_store(&runtime->ready, 0);
-    twi_nap_end(&runtime->feed_nap);
+    wake_feeds(runtime);
     tw_ring_wake(runtime->ring);
     if (runtime->has_feed_thread)
         pthread_join(runtime->feed_thread, NULL);

@@ -32,10 +32,17 @@
 #define SANITIZED 0
 #endif
 
-enum { LIVES = SANITIZED ? 60 : 1000, WARM_LIVES = SANITIZED ? 12 : 60, ERROR_MAX = 1024, FAILED_LIVES = LIVES / 5 };
+enum {
+    LIVES = SANITIZED ? 60 : 1000,
+    WARM_LIVES = SANITIZED ? 12 : 60,
+    ERROR_MAX = 1024,
+    FAILED_LIVES = LIVES / 5,
+    VENUE_LIVES = 6
+};
 #define MIB                 (1 << 20)
 #define HEAP_GROWTH_MAX     4096
 #define RESIDENT_GROWTH_MAX (4 * MIB)
+#define VENUE_GROWTH_MAX    (32 * MIB) /* a venue takes and gives back large blocks; the heap must not grow at all */
 #define DEADLINE_NS         INT64_C(20000000000)
 
 typedef struct life_kind {
@@ -218,7 +225,7 @@ static void live(const life_kind *kind, uint32_t number)
     tw_engine_close(engine);
 }
 
-static void compare(holdings before, holdings after)
+static void compare(holdings before, holdings after, long resident_growth_max)
 {
     print_message(
         "descriptors %ld -> %ld, threads %ld -> %ld, mappings %ld -> %ld, heap %ld -> %ld, resident %ld -> %ld\n",
@@ -228,7 +235,7 @@ static void compare(holdings before, holdings after)
     assert_int_equal(after.threads, before.threads);
     assert_true(SANITIZED || after.mappings <= before.mappings + 16); /* the allocator has some that come and go */
     assert_true(after.heap <= before.heap + HEAP_GROWTH_MAX);
-    assert_true(after.resident <= before.resident + RESIDENT_GROWTH_MAX);
+    assert_true(after.resident <= before.resident + resident_growth_max);
 }
 
 static void test_a_thousand_lives(void **state)
@@ -239,7 +246,51 @@ static void test_a_thousand_lives(void **state)
     holdings before = count_holdings(0);
     for (uint32_t i = 0; i < LIVES; i++)
         live(&lives[i % KINDS], i);
-    compare(before, count_holdings(before.threads));
+    compare(before, count_holdings(before.threads), RESIDENT_GROWTH_MAX);
+}
+
+/* ---- engines whose venue cannot be reached ---- */
+
+static void dial_in_vain(uint32_t number)
+{
+    char error[ERROR_MAX];
+    const char *settings[] = {"listen.port=0",
+                              "wire_log.bytes=256KiB",
+                              "limits.connections_max=4",
+                              "ring.slots=256",
+                              "book.depth_max=20",
+                              "feed.type=venue",
+                              "feed.exchange=binance",
+                              "feed.symbols=BTC/USDT",
+                              "feed.stream_url=ws://127.0.0.1:1",
+                              "feed.rest_url=http://127.0.0.1:1",
+                              "feed.proxy=none",
+                              number % 2 ? "engine.threads=2" : "engine.threads=1"};
+    uint64_t failures = 0;
+    tw_engine *engine;
+    tw_engine_options options;
+    tw_engine_options_init(&options, sizeof options);
+    options.settings = settings;
+    options.setting_count = sizeof settings / sizeof settings[0];
+    options.parts = number % 3 == 0 ? TW_ENGINE_FEEDS : TW_ENGINE_FEEDS | TW_ENGINE_SERVER;
+    if (tw_engine_open(&options, &engine, error, sizeof error) != TW_OK)
+        fail_msg("%s", error);
+    assert_int_equal(tw_engine_start(engine), TW_OK);
+    int64_t deadline_ns = twi_monotonic_ns() + DEADLINE_NS;
+    while (number % 4 == 0 && failures == 0 && twi_monotonic_ns() < deadline_ns)
+        assert_int_equal(tw_engine_counter_find(engine, "tickwire_feed_dials_total", &failures), TW_OK);
+    tw_engine_close(engine);
+}
+
+static void test_venues_out_of_reach(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 4; i++)
+        dial_in_vain(i);
+    holdings before = count_holdings(0);
+    for (uint32_t i = 0; i < VENUE_LIVES; i++)
+        dial_in_vain(i);
+    compare(before, count_holdings(before.threads), VENUE_GROWTH_MAX);
 }
 
 /* ---- starts that fail at every stage ---- */
@@ -296,7 +347,7 @@ static void test_failed_starts(void **state)
     holdings before = count_holdings(0);
     for (uint32_t i = 0; i < FAILED_LIVES; i++)
         fail_to_live(tw_engine_port(taker), i);
-    compare(before, count_holdings(before.threads));
+    compare(before, count_holdings(before.threads), RESIDENT_GROWTH_MAX);
     tw_engine_close(taker);
 }
 
@@ -304,6 +355,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_thousand_lives),
+        cmocka_unit_test(test_venues_out_of_reach),
         cmocka_unit_test(test_failed_starts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
