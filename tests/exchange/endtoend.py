@@ -12,6 +12,7 @@ Exit:      0 all as expected, 1 otherwise, 2 wrong arguments.
 import argparse
 import asyncio
 import json
+import logging
 import os
 import re
 import signal
@@ -75,7 +76,8 @@ class Run:
         self.engine = self.url = None
         self.log = []
         self.bots = []
-        self.hold = False
+        self.shown, self.looked_at = set(), 0         # see began()
+        self.required, self.required_for = {}, None   # see required_trades()
 
     def problem(self, text):
         self.problems.append(text)
@@ -180,8 +182,10 @@ class Run:
 
     def began(self):
         """Symbols whose book the tape has shown something of so far."""
-        return {part.symbol for frame in self.tape.frames[:self.simulator.position] for part in frame.parts
-                if part.change is not None}
+        for frame in self.tape.frames[self.looked_at:self.simulator.position]:
+            self.shown |= {part.symbol for part in frame.parts if part.change is not None}
+        self.looked_at = self.simulator.position
+        return self.shown
 
     def equal(self, bot, symbol):
         view = bot.view(self.tape.names[symbol])
@@ -193,14 +197,17 @@ class Run:
 
     def required_trades(self, symbol):
         """Numbers of the trades that reached the engine."""
-        required, number = set(), 0
-        for index, frame in enumerate(self.tape.frames):
-            for part in frame.parts:
-                if part.symbol == symbol:
-                    if index in self.simulator.delivered - self.simulator.uncertain:
-                        required |= set(range(number, number + len(part.trades)))
-                    number += len(part.trades)
-        return required
+        certain = self.simulator.delivered - self.simulator.uncertain
+        if len(certain) != self.required_for:
+            self.required_for, self.required = len(certain), {each: set() for each in self.tape.symbols}
+            count = dict.fromkeys(self.tape.symbols, 0)
+            for index, frame in enumerate(self.tape.frames):
+                for part in frame.parts:
+                    number = count[part.symbol]
+                    count[part.symbol] += len(part.trades)
+                    if index in certain:
+                        self.required[part.symbol].update(range(number, count[part.symbol]))
+        return self.required[symbol]
 
     def trades_came(self, bot):
         return all(len(bot.view(self.tape.names[symbol]).trades) >= len(self.required_trades(symbol))
@@ -389,6 +396,7 @@ class Run:
 
 def main():
     chosen = arguments()
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # what a broken connection did not take is no news here
     os.makedirs(chosen.scratch, exist_ok=True)
     return asyncio.run(Run(chosen).run())
 

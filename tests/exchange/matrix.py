@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from venues import RECORDINGS, VENUES
 
-RUN_SECONDS = 170
+RUN_SECONDS = 600  # the longest recordings take minutes
 PREFIX_FRAMES = 1200
 # Binance spot grants a REST book every three seconds: one symbol is enough for a short test.
 SHORT = {"binance": ["--symbols", "1"]}
