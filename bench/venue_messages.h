@@ -4,7 +4,7 @@
  *           with what is needed to play those of one kind alone and again: each ends with zero bytes of padding, and
  *           rewind() puts the adapter's books back to where the first of a kind found them.
  * Source:   the folder in TICKWIRE_RECORDINGS (else ../shared/data/exchanges beside the project); without it, messages
- *           in the venue's form that are made here from a seed, with prices on a random walk.
+ *           in the venue's form that are made here from a seed.
  * Books:    an adapter may be asked to keep none (`bookless`): it then does all but that, which is "the parser alone".
  * Thread:   one. */
 #ifndef TWI_BENCH_VENUE_MESSAGES_H

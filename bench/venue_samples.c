@@ -66,6 +66,12 @@ static void put_price(text *to, int64_t cents, const char *padding)
     put(to, "%" PRId64 ".%02" PRId64 "%s", cents / CENTS, cents % CENTS, padding);
 }
 
+/* A trade is near the best levels, which stay where they are: so no book is ever crossed. */
+static int64_t trade_price(twb_sampler *it)
+{
+    return it->price + (int64_t)random_below(it, 401) - 200;
+}
+
 static void put_amount(twb_sampler *it, text *to)
 {
     put(to, "%" PRIu32 ".%08" PRIu32, random_below(it, 4), random_below(it, 100000) * 1000 + 1000);
@@ -126,7 +132,7 @@ static void binance_trade(twb_sampler *it, text *to)
         "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":%" PRId64 ",\"s\":\"BTCUSDT\",\"t\":%" PRIu64,
         time_ms(it) + 1, ++it->trade_id);
     put(to, ",\"p\":\"");
-    put_price(to, it->price, "000000");
+    put_price(to, trade_price(it), "000000");
     put(to, "\",\"q\":\"");
     put_amount(it, to);
     put(to, "\",\"T\":%" PRId64 ",\"m\":%s,\"M\":true}}", time_ms(it), coin(it) ? "true" : "false");
@@ -169,7 +175,7 @@ static void okx_trade(twb_sampler *it, text *to)
 {
     put(to, "{\"arg\":{\"channel\":\"trades\",\"instId\":\"BTC-USDT\"},\"data\":[{\"instId\":\"BTC-USDT\"");
     put(to, ",\"tradeId\":\"%" PRIu64 "\",\"px\":\"", ++it->trade_id);
-    put_price(to, it->price, "");
+    put_price(to, trade_price(it), "");
     put(to, "\",\"sz\":\"");
     put_amount(it, to);
     put(to, "\",\"side\":\"%s\",\"ts\":\"%" PRId64 "\"}]}", coin(it) ? "buy" : "sell", time_ms(it));
@@ -216,7 +222,7 @@ static void bybit_trade(twb_sampler *it, text *to)
     put(to, ",\"s\":\"BTCUSDT\",\"S\":\"%s\",\"v\":\"", coin(it) ? "Buy" : "Sell");
     put_amount(it, to);
     put(to, "\",\"p\":\"");
-    put_price(to, it->price, "");
+    put_price(to, trade_price(it), "");
     put(to, "\",\"L\":\"PlusTick\",\"i\":\"%08" PRIx32 "-82bc-50de-be60-%012" PRIx64 "\",\"BT\":false,\"RPI\":false",
         random_below(it, 1u << 31), ++it->trade_id);
     put(to, ",\"seq\":%" PRIu64 "}]}", it->trade_id * 7);
@@ -242,7 +248,7 @@ static void coinbase_trade(twb_sampler *it, text *to)
         coin(it) ? "buy" : "sell");
     put_amount(it, to);
     put(to, "\",\"price\":\"");
-    put_price(to, it->price, "");
+    put_price(to, trade_price(it), "");
     put(to, "\",\"product_id\":\"BTC-USD\",\"sequence\":%" PRIu64 ",\"time\":\"", it->trade_id * 9);
     put_iso(it, to);
     put(to, "\"}");
@@ -294,7 +300,7 @@ static void kraken_trade(twb_sampler *it, text *to)
 {
     put(to, "{\"channel\":\"trade\",\"type\":\"update\",\"data\":[{\"symbol\":\"BTC/USD\",\"side\":\"%s\",\"price\":",
         coin(it) ? "buy" : "sell");
-    put_price(to, it->price, "");
+    put_price(to, trade_price(it), "");
     put(to, ",\"qty\":");
     put_amount(it, to);
     put(to, ",\"ord_type\":\"market\",\"trade_id\":%" PRIu64 ",\"timestamp\":\"", ++it->trade_id);
@@ -370,7 +376,6 @@ bool twb_sampler_next(twb_sampler *sampler, uint8_t *out, size_t out_cap, twi_fr
     if (sampler->step > STEPS)
         return false;
     sampler->time_ns += 1000000 + (int64_t)random_below(sampler, 30000000);
-    sampler->price += (int64_t)random_below(sampler, 21) - 10;
     *frame = (twi_frame){.recv_ns = sampler->time_ns + 3000000, .bytes = out, .url = venue->url};
     frame->kind = sampler->step == 0 ? TWI_FRAME_CONNECT : TWI_FRAME_RECV;
     if (sampler->step == 1 && venue->http_url != NULL) {

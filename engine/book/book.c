@@ -438,7 +438,8 @@ static TWI_ALWAYS_INLINE void change_level(twi_book *book, twi_book_side *side, 
     block->digits[to] = block->digits[from];
     block->keys[step < 0 ? last : TWI_BLOCK_SPARE] = TWI_BLOCK_EMPTY;
     block->sorted = false;
-    side->floors[entry] = side->floors[entry] < level->key ? side->floors[entry] : level->key;
+    if (TWI_UNLIKELY(level->key < side->floors[entry])) /* a store would make the next search wait for it */
+        side->floors[entry] = level->key;
     side->counts[entry] = (uint8_t)((int)count + step);
     side->count += (uint32_t)step;
     if (TWI_UNLIKELY(count <= SPARSE && step < 0))
