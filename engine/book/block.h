@@ -21,11 +21,12 @@
 enum {
     TWI_BLOCK_LEVELS = 32,
     TWI_BLOCK_SPARE = TWI_BLOCK_LEVELS, /* a place that is written instead of a branch around the write */
-    TWI_FLOOR_GROUP = 8
+    TWI_FLOOR_GROUP = 16
 };
 #define TWI_BLOCK_EMPTY INT64_MIN
 
-typedef struct twi_book_block {
+/* Begins with a cache line, so that no vector of keys lies in two. */
+typedef struct TWI_ALIGNED(TWI_CACHE_LINE_BYTES) twi_book_block {
     int64_t keys[TWI_BLOCK_LEVELS + 1];
     int64_t amounts[TWI_BLOCK_LEVELS + 1];
     twi_level_digits digits[TWI_BLOCK_LEVELS + 1];
@@ -100,6 +101,24 @@ static TWI_ALWAYS_INLINE TWI_TARGET_AVX2 uint32_t twi_block_floors_avx2(const in
         sum = _mm256_sub_epi64(sum, _mm256_cmpgt_epi64(twi_block_load(floors + i), wanted));
     __m128i halves = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
     return (uint32_t)(_mm_cvtsi128_si64(halves) + _mm_extract_epi64(halves, 1));
+}
+
+static TWI_ALWAYS_INLINE TWI_TARGET_AVX2 __m256i twi_block_higher(__m256i a, __m256i b)
+{
+    return _mm256_blendv_epi8(b, a, _mm256_cmpgt_epi64(a, b));
+}
+
+static TWI_ALWAYS_INLINE TWI_TARGET_AVX2 int64_t twi_block_best_avx2(const twi_book_block *block)
+{
+    __m256i best = twi_block_load(block->keys), other = twi_block_load(block->keys + 4);
+    for (int i = 8; i < TWI_BLOCK_LEVELS; i += 8) {
+        best = twi_block_higher(best, twi_block_load(block->keys + i));
+        other = twi_block_higher(other, twi_block_load(block->keys + i + 4));
+    }
+    best = twi_block_higher(best, other);
+    best = twi_block_higher(best, _mm256_permute4x64_epi64(best, 0x4e));
+    best = twi_block_higher(best, _mm256_permute4x64_epi64(best, 0xb1));
+    return _mm256_extract_epi64(best, 0);
 }
 #endif
 

@@ -52,25 +52,35 @@ static size_t floors_wanted(uint32_t blocks)
     return (size_t)blocks + TWI_FLOOR_GROUP;
 }
 
+/* Whole cache lines. */
+static size_t lines(size_t bytes)
+{
+    return (bytes + TWI_CACHE_LINE_BYTES - 1) & ~(size_t)(TWI_CACHE_LINE_BYTES - 1);
+}
+
+static size_t side_bytes(uint32_t blocks)
+{
+    return blocks * sizeof(twi_book_block) + lines(floors_wanted(blocks) * sizeof(int64_t)) +
+           lines(blocks * (2 * sizeof(uint32_t) + sizeof(uint8_t)));
+}
+
 size_t twi_book_size(uint32_t capacity)
 {
     TWI_ASSERT(capacity > 0 && capacity <= TWI_BOOK_LEVELS_MAX);
-    uint32_t blocks = blocks_wanted(capacity);
-    size_t side = blocks * (sizeof(twi_book_block) + 2 * sizeof(uint32_t) + sizeof(uint8_t)) +
-                  floors_wanted(blocks) * sizeof(int64_t);
-    return TWI_SIDE_COUNT * ((side + 7) & ~(size_t)7);
+    return TWI_SIDE_COUNT * side_bytes(blocks_wanted(capacity)) + TWI_CACHE_LINE_BYTES; /* memory may begin anywhere */
 }
 
 void twi_book_init(twi_book *book, void *memory, uint32_t capacity)
 {
     TWI_ASSERT(((uintptr_t)memory & 7) == 0);
-    size_t side_bytes = twi_book_size(capacity) / TWI_SIDE_COUNT;
+    uint8_t *at = (uint8_t *)memory + (lines((uintptr_t)memory) - (uintptr_t)memory);
     *book = (twi_book){.capacity = capacity, .block_max = blocks_wanted(capacity)};
-    for (int i = 0; i < TWI_SIDE_COUNT; i++) {
+    for (int i = 0; i < TWI_SIDE_COUNT; i++, at += side_bytes(book->block_max)) {
         twi_book_side *side = &book->sides[i];
-        side->floors = (int64_t *)(void *)((uint8_t *)memory + (size_t)i * side_bytes);
-        side->blocks = (twi_book_block *)(void *)(side->floors + floors_wanted(book->block_max));
-        side->order = (uint32_t *)(void *)(side->blocks + book->block_max);
+        side->blocks = (twi_book_block *)(void *)at;
+        side->floors = (int64_t *)(void *)(side->blocks + book->block_max);
+        side->order =
+            (uint32_t *)(void *)((uint8_t *)side->floors + lines(floors_wanted(book->block_max) * sizeof(int64_t)));
         side->free_blocks = side->order + book->block_max;
         side->counts = (uint8_t *)(side->free_blocks + book->block_max);
     }
@@ -473,6 +483,20 @@ static TWI_ALWAYS_INLINE tw_status apply_with(twi_book *book, twi_side side, tw_
     return TW_OK;
 }
 
+static TWI_ALWAYS_INLINE tw_status apply_event_with(twi_book *book, const tw_event *event, means with)
+{
+    if (TWI_UNLIKELY(event->kind != TW_EVENT_LEVEL)) {
+        if (event->kind == TW_EVENT_BOOK_CLEAR)
+            twi_book_clear(book);
+        return TW_OK;
+    }
+    if (TWI_UNLIKELY((event->flags & (TW_FLAG_SNAPSHOT | TW_FLAG_FIRST)) == (TW_FLAG_SNAPSHOT | TW_FLAG_FIRST)))
+        twi_book_clear(book);
+    return apply_with(book, (event->flags & TW_FLAG_ASK) != 0 ? TWI_ASK : TWI_BID,
+                      (tw_decimal){.mantissa = event->u.level.price, .exponent = event->price_exponent},
+                      (tw_decimal){.mantissa = event->u.level.amount, .exponent = event->amount_exponent}, with);
+}
+
 /* ---- interface ---- */
 
 tw_status twi_book_apply_plain(twi_book *book, twi_side side, tw_decimal price, tw_decimal amount)
@@ -481,10 +505,17 @@ tw_status twi_book_apply_plain(twi_book *book, twi_side side, tw_decimal price, 
 }
 
 #if TWI_HAVE_AVX2_FUNCTIONS
+#define WITH_AVX2 ((means){twi_block_find_avx2, twi_block_floors_avx2})
+
 static TWI_NOINLINE TWI_TARGET_AVX2 tw_status apply_avx2(twi_book *book, twi_side side, tw_decimal price,
                                                          tw_decimal amount)
 {
-    return apply_with(book, side, price, amount, (means){twi_block_find_avx2, twi_block_floors_avx2});
+    return apply_with(book, side, price, amount, WITH_AVX2);
+}
+
+static TWI_NOINLINE TWI_TARGET_AVX2 tw_status apply_event_avx2(twi_book *book, const tw_event *event)
+{
+    return apply_event_with(book, event, WITH_AVX2);
 }
 
 tw_status twi_book_apply(twi_book *book, twi_side side, tw_decimal price, tw_decimal amount)
@@ -492,27 +523,22 @@ tw_status twi_book_apply(twi_book *book, twi_side side, tw_decimal price, tw_dec
     return TWI_LIKELY(twi_cpu_has_avx2()) ? apply_avx2(book, side, price, amount)
                                           : twi_book_apply_plain(book, side, price, amount);
 }
+
+tw_status twi_book_apply_event(twi_book *book, const tw_event *event)
+{
+    return TWI_LIKELY(twi_cpu_has_avx2()) ? apply_event_avx2(book, event) : apply_event_with(book, event, ANY_MACHINE);
+}
 #else
 tw_status twi_book_apply(twi_book *book, twi_side side, tw_decimal price, tw_decimal amount)
 {
     return twi_book_apply_plain(book, side, price, amount);
 }
-#endif
 
 tw_status twi_book_apply_event(twi_book *book, const tw_event *event)
 {
-    if (event->kind == TW_EVENT_BOOK_CLEAR) {
-        twi_book_clear(book);
-        return TW_OK;
-    }
-    if (event->kind != TW_EVENT_LEVEL)
-        return TW_OK;
-    if ((event->flags & (TW_FLAG_SNAPSHOT | TW_FLAG_FIRST)) == (TW_FLAG_SNAPSHOT | TW_FLAG_FIRST))
-        twi_book_clear(book);
-    return twi_book_apply(book, (event->flags & TW_FLAG_ASK) != 0 ? TWI_ASK : TWI_BID,
-                          (tw_decimal){.mantissa = event->u.level.price, .exponent = event->price_exponent},
-                          (tw_decimal){.mantissa = event->u.level.amount, .exponent = event->amount_exponent});
+    return apply_event_with(book, event, ANY_MACHINE);
 }
+#endif
 
 void twi_book_drop_worst(twi_book *book, twi_side side)
 {
@@ -545,13 +571,30 @@ twi_level twi_book_level(const twi_book *book, twi_side which, uint32_t index)
     return level_at(book, which, sorted_at(side, entry), index);
 }
 
+/* Where the best level of a block is that was changed since it was sorted. */
+#if TWI_HAVE_AVX2_FUNCTIONS
+static TWI_NOINLINE TWI_TARGET_AVX2 uint32_t best_place_avx2(const twi_book_block *block)
+{
+    return twi_block_find_avx2(block, twi_block_best_avx2(block));
+}
+
+static uint32_t best_place(const twi_book_block *block)
+{
+    return twi_cpu_has_avx2() ? best_place_avx2(block) : twi_block_find(block, twi_block_best(block));
+}
+#else
+static uint32_t best_place(const twi_book_block *block)
+{
+    return twi_block_find(block, twi_block_best(block));
+}
+#endif
+
 bool twi_book_best(const twi_book *book, twi_side side, twi_level *level)
 {
     if (twi_book_count(book, side) == 0)
         return false;
     const twi_book_block *block = block_at(&book->sides[side], 0);
-    uint32_t place = block->sorted ? 0 : twi_block_find(block, twi_block_best(block));
-    *level = level_at(book, side, block, place);
+    *level = level_at(book, side, block, block->sorted ? 0 : best_place(block));
     return true;
 }
 
@@ -573,6 +616,8 @@ bool twi_book_find(const twi_book *book, twi_side which, tw_decimal price, tw_de
 bool twi_book_crossed(const twi_book *book)
 {
     const twi_book_side *bids = &book->sides[TWI_BID], *asks = &book->sides[TWI_ASK];
-    return bids->count > 0 && asks->count > 0 &&
-           twi_block_best(block_at(bids, 0)) >= -twi_block_best(block_at(asks, 0));
+    if (bids->count == 0 || asks->count == 0)
+        return false;
+    const twi_book_block *bid = block_at(bids, 0), *ask = block_at(asks, 0);
+    return bid->keys[best_place(bid)] >= -ask->keys[best_place(ask)];
 }
