@@ -32,6 +32,14 @@ static inline unsigned twi_trailing_zeros(uint64_t value)
     return (unsigned)__builtin_ctzll(value);
 }
 
+/* yes ? a : b by arithmetic. The compiler knows nothing of `yes` and so makes no branch of it: for what cannot be
+ * foreseen. */
+static inline uint32_t twi_choose(uint32_t yes, uint32_t a, uint32_t b)
+{
+    __asm__("" : "+r"(yes));
+    return b ^ ((a ^ b) & (0u - yes));
+}
+
 /* Begins to fetch a cache line that will be read. Any address will do. */
 static inline void twi_prefetch_read(const void *address)
 {

@@ -90,7 +90,7 @@ static TWI_ALWAYS_INLINE TWI_TARGET_AVX2 uint32_t twi_block_find_avx2(const twi_
     __m256i wanted = _mm256_set1_epi64x(key);
     uint64_t low = twi_block_equal16(block->keys, wanted), high = twi_block_equal16(block->keys + 16, wanted);
     uint64_t found = low | high << 32;
-    return places[found != 0 ? twi_trailing_zeros(found) / 2 : TWI_BLOCK_SPARE];
+    return places[_tzcnt_u64(found) / 2]; /* 64 of nothing */
 }
 
 static TWI_ALWAYS_INLINE TWI_TARGET_AVX2 uint32_t twi_block_floors_avx2(const int64_t *floors, int64_t key)

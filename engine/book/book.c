@@ -434,7 +434,7 @@ static TWI_ALWAYS_INLINE void change_level(twi_book *book, twi_book_side *side, 
     twi_book_block *block = block_at(side, entry);
     uint32_t found = with.find(block, level->key), count = side->counts[entry], last = count - 1;
     int step = (int)(found == TWI_BLOCK_SPARE) - (int)removes; /* 1, 0 or -1; a removal of nothing: 0 */
-    if (TWI_UNLIKELY(step > 0 && (count == TWI_BLOCK_LEVELS || side->count == book->capacity))) {
+    if (TWI_UNLIKELY((count == TWI_BLOCK_LEVELS || side->count == book->capacity) && step > 0)) {
         insert_rare(book, side, level);
         return;
     }
@@ -442,11 +442,11 @@ static TWI_ALWAYS_INLINE void change_level(twi_book *book, twi_book_side *side, 
     block->keys[TWI_BLOCK_SPARE] = level->key;
     block->amounts[TWI_BLOCK_SPARE] = level->amount;
     block->digits[TWI_BLOCK_SPARE] = level->digits;
-    uint32_t from = removes ? last : TWI_BLOCK_SPARE, to = step > 0 ? count : found;
+    uint32_t from = twi_choose(removes, last, TWI_BLOCK_SPARE), to = twi_choose(step > 0, count, found);
     block->keys[to] = block->keys[from];
     block->amounts[to] = block->amounts[from];
     block->digits[to] = block->digits[from];
-    block->keys[step < 0 ? last : TWI_BLOCK_SPARE] = TWI_BLOCK_EMPTY;
+    block->keys[twi_choose(step < 0, last, TWI_BLOCK_SPARE)] = TWI_BLOCK_EMPTY;
     block->sorted = false;
     if (TWI_UNLIKELY(level->key < side->floors[entry])) /* a store would make the next search wait for it */
         side->floors[entry] = level->key;
@@ -553,7 +553,8 @@ static twi_level level_at(const twi_book *book, twi_side which, const twi_book_b
     int64_t price = twi_book_price_of_key(which, block->keys[place]);
     if (price != 0) { /* with the digits that the venue wrote, zeros more or fewer than the key has */
         int shift = digits.price_exponent - book->price_exponent;
-        price = shift < 0 ? price * POWERS[-shift] : price / POWERS[shift];
+        if (TWI_UNLIKELY(shift != 0))
+            price = shift < 0 ? price * POWERS[-shift] : price / POWERS[shift];
     }
     return (twi_level){
         .price = {.mantissa = price, .exponent = digits.price_exponent},
