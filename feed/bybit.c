@@ -310,7 +310,7 @@ static bool take_trades(twi_json *json, twi_trade *trades, uint32_t trade_max, u
 
 static bool use_usual_trades(const bybit_message *m, const bybit_topic *topic, twi_json *json, tw_status *status)
 {
-    enum { TRADES_MAX = 32 };
+    enum { TRADES_MAX = 128 }; /* a burst fills one message with some dozens */
     twi_trade trades[TRADES_MAX];
     uint32_t count;
     if (!take_trades(json, trades, TRADES_MAX, &count))

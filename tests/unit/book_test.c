@@ -228,6 +228,43 @@ static void random_changes_equal_the_reference(void **state)
     free(f.memory);
 }
 
+/* Two books of the same changes, one as on a machine without AVX2, through every size up to deep ones: equal level by
+ * level, best first, and as the list says. */
+static void both_machines_keep_the_same_deep_book(void **state)
+{
+    (void)state;
+    enum { DEPTH = 6000, CHANGES = 60000, SAMPLE = 4999 };
+    srandom(7);
+    fixture with = open_book(DEPTH), without = open_book(DEPTH);
+    for (int round = 0; round < CHANGES; round++) {
+        twi_side side = random() % 2 == 0 ? TWI_BID : TWI_ASK;
+        bool grows = round / (CHANGES / 4) % 2 == 0; /* grow, shrink, grow, shrink */
+        tw_decimal price = {.mantissa = 1 + random() % (2 * DEPTH), .exponent = -2};
+        tw_decimal amount = {.mantissa = random() % 8 < (grows ? 1 : 7) ? 0 : 1 + random() % 1000, .exponent = -3};
+        assert_int_equal(twi_book_apply(&with.book, side, price, amount), TW_OK);
+        assert_int_equal(twi_book_apply_plain(&without.book, side, price, amount), TW_OK);
+        tw_decimal found;
+        bool present = twi_book_find(&with.book, side, price, &found);
+        if (present != (amount.mantissa != 0) && with.book.dropped == 0)
+            fail_msg("round %d: a change that is not seen", round);
+        if (round % SAMPLE != 0)
+            continue;
+        assert_int_equal(twi_book_count(&with.book, side), twi_book_count(&without.book, side));
+        for (uint32_t i = 0; i < twi_book_count(&with.book, side); i++) {
+            twi_level a = twi_book_level(&with.book, side, i), b = twi_book_level(&without.book, side, i);
+            assert_int_equal(a.price.mantissa, b.price.mantissa);
+            assert_int_equal(a.amount.mantissa, b.amount.mantissa);
+            if (i > 0) {
+                int order = tw_decimal_compare(twi_book_level(&with.book, side, i - 1).price, a.price);
+                assert_int_equal(order, side == TWI_BID ? 1 : -1);
+            }
+        }
+    }
+    assert_int_equal(with.book.dropped, without.book.dropped);
+    free(with.memory);
+    free(without.memory);
+}
+
 static void events_drive_a_book(void **state)
 {
     (void)state;
@@ -261,6 +298,7 @@ int main(void)
         cmocka_unit_test(a_full_side_keeps_the_best),
         cmocka_unit_test(snapshots_in_either_order),
         cmocka_unit_test(random_changes_equal_the_reference),
+        cmocka_unit_test(both_machines_keep_the_same_deep_book),
         cmocka_unit_test(events_drive_a_book),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
