@@ -78,6 +78,7 @@ static void end_connections(twi_stream_thread *stream, twi_loop *loop, twi_hub *
         loop->ops->poll(loop, until_ns);
         twi_hub_step(hub);
     }
+    twi_driver_abandon(stream->driver);
     twi_hub_close(hub);
 }
 
