@@ -135,7 +135,7 @@ static bool snapshot_goes(slot *it, uint32_t leg, uint64_t seq)
 static bool delta_goes(twi_arbiter *arbiter, slot *it, uint32_t leg, uint64_t seq)
 {
     book_leg *from = &it->legs[leg], *other = &it->legs[1 - leg];
-    if (!it->has_book || !from->has_book)
+    if (!it->has_book || !from->has_book || seq == it->seq) /* equal: the book has it */
         return false;
     if (from->seq == it->seq) {
         if (seq < it->seq) /* the venue counts anew */

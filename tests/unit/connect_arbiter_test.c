@@ -324,6 +324,27 @@ static void test_venue_counts_anew(void **state)
     finish(it);
 }
 
+/* Binance's rule for futures lets the change that ends where the snapshot stands be applied to it once more. */
+static void test_what_the_snapshot_has_comes_not_again(void **state)
+{
+    (void)state;
+    stage *it = begin(1);
+    book now = {.known = true, .seq = 1500};
+    now.amount[3] = 5;
+    it->history[500] = now;
+    for (uint32_t leg = 0; leg < TWI_ARBITER_LEGS; leg++)
+        say_snapshot(it, leg, &now);
+    uint64_t before = twi_arbiter_duplicates(it->arbiter);
+    for (uint32_t leg = 0; leg < TWI_ARBITER_LEGS; leg++)
+        say_level(it, leg, 3, 5, 1500, TW_FLAG_FIRST | TW_FLAG_LAST);
+    assert_int_equal(twi_arbiter_duplicates(it->arbiter), before + 2);
+    it->history[501] = now;
+    it->history[501].amount[3] = 6;
+    say_level(it, 1, 3, 6, 1501, TW_FLAG_FIRST | TW_FLAG_LAST);
+    assert_int_equal(it->ours.seq, 1501);
+    finish(it);
+}
+
 static void test_quotes_from_one_leg(void **state)
 {
     (void)state;
@@ -341,9 +362,8 @@ static void test_quotes_from_one_leg(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_two_copies_make_one),
-        cmocka_unit_test(test_trade_window),
-        cmocka_unit_test(test_venue_counts_anew),
+        cmocka_unit_test(test_two_copies_make_one), cmocka_unit_test(test_trade_window),
+        cmocka_unit_test(test_venue_counts_anew),   cmocka_unit_test(test_what_the_snapshot_has_comes_not_again),
         cmocka_unit_test(test_quotes_from_one_leg),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
