@@ -8,6 +8,7 @@ Usage:     breaks.add("drop", at=100, symbol="BTCUSDT"); later its .fired is the
     checksum    its checksum is wrong                       garble      the second half of a book change is missing
     stall       the symbol's book stream falls silent until it is subscribed again
     cut         every connection ends in the middle of a frame          close       ... with a close frame
+    cutone      the first connection ends so, the others go on
     shutdown    the venue's notice of a planned end, then the close frame
     noise       a frame that is no JSON                     huge        a frame of 10 MB
     fragment    a message without an end                    length      a frame that announces 2^62 bytes
@@ -20,8 +21,8 @@ from dataclasses import dataclass
 from books import ASK, BID
 from venue import BOOK
 
-AT_FRAME = ("drop", "reorder", "checksum", "garble", "stall", "cut", "close", "shutdown", "noise", "huge", "fragment",
-            "length")
+AT_FRAME = ("drop", "reorder", "checksum", "garble", "stall", "cut", "cutone", "close", "shutdown", "noise", "huge",
+            "fragment", "length")
 OF_REQUESTS = ("refuse", "rest429", "rest503", "oldbook")
 ON_A_CHANGE = ("drop", "reorder", "checksum", "garble", "stall")
 SEQUENCES_BACK = 5_000_000  # how much older an old snapshot is: more than a stream ever has; 5 s in microseconds
@@ -138,8 +139,8 @@ class Breaks:
                 one.bytes_sent += await simulator.endless(connection)
             elif one.kind == "shutdown" and venue.shutdown_text:
                 connection.reply(venue.shutdown_text)
-        if one.kind == "cut":
-            await simulator.cut()
+        if one.kind in ("cut", "cutone"):
+            await simulator.cut(count=1 if one.kind == "cutone" else None)
         elif one.kind == "close" or (one.kind == "shutdown" and not venue.shutdown_text):
             await simulator.cut(graceful=True)
         one.done = True

@@ -39,7 +39,7 @@ TELLS = {"drop": (("gap",), r"sequence|checksum"), "reorder": (("gap",), r"seque
          "garble": (("gap",), r"sequence|checksum|malformed"), "checksum": (("gap",), r"checksum"),
          "stall": (("stale",), r"silen"), "cut": (("stale",), r"."), "close": (("stale",), r"."),
          "shutdown": (("stale",), r"."), "length": (("stale",), r"."), "fragment": (("stale",), r"."),
-         "huge": (("stale",), r"."), "noise": ((), "")}
+         "huge": (("stale",), r"."), "noise": ((), ""), "cutone": ((), "")}
 
 
 def arguments():
@@ -261,6 +261,10 @@ class Run:
             await playing
             if await self.wait(self.all_equal, f"books after {kind}"):
                 await self.judge_count(kind, bad)
+            said = [entry for symbol in self.tape.symbols
+                    for entry in bot.view(self.tape.names[symbol]).statuses(marks[symbol])]
+            if kind == "cutone" and said:
+                self.problem(f"one of two connections was cut, and it shows: {said}")
             return
         good = await self.wait(lambda: broken.fired is not None and over(), f"{kind} told and repaired", 3 * SECONDS)
         playing.cancel()

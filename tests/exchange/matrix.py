@@ -31,7 +31,8 @@ GROUPS = (("drop", "reorder"), ("checksum", "garble"), ("cut", "close"), ("shutd
           ("fragment",), ("huge",), ("stall",), ("refuse",), ("wronghost",), ("wrongca",), ("rest429",), ("rest503",),
           ("oldbook",))
 VARIANTS = [("okx", ["--threads", "3"]), ("bitfinex", ["--unknown"]), ("kraken", ["--unknown"]),
-            ("gate", ["--threads", "2", "--plain"])]
+            ("gate", ["--threads", "2", "--plain"]),
+            ("binanceusdm", ["--set", "redundant = true", "--break", "cutone"])]
 # Of each recording, the ids that the short test takes; empty: all.
 ONLY = {"binance-spot-2021oct": "NKNUSDT", "kucoin-2021apr25": "BCHSV-USDT,SNX-BTC"}
 

@@ -309,9 +309,9 @@ class Simulator:
 
     # ---- rough handling ----
 
-    async def cut(self, graceful=False):
-        """Ends every connection in the middle of a frame, or with a close frame."""
-        for connection in list(self.connections):
+    async def cut(self, graceful=False, count=None):
+        """Ends the first connections (all without a count) in the middle of a frame, or with a close frame."""
+        for connection in self.connections[:count]:
             if graceful:
                 connection.socket.close(1001, "going away")
                 continue
