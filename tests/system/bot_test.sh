@@ -25,6 +25,7 @@ wait_for() {
 
 # start_engine ARGUMENT...: sets engine_pid and url.
 start_engine() {
+    : >"$scratch/engine" # here, not in the child: what an earlier engine said must not be taken for this one's
     "$bin/engine" --port "${port:-0}" --unix "$sockets/engine" --feed.rate=2000 "$@" >"$scratch/engine" 2>&1 &
     engine_pid=$!
     wait_for '^ready' "$scratch/engine"
@@ -104,6 +105,7 @@ bot 0 --help
 grep -q '^examples' "$scratch/out" || fail "help has no examples"
 
 # Ctrl-C ends the measurement and prints what there is.
+: >"$scratch/err"
 "$bin/bot" --url "$url" -n 2 --warmup 0s --duration 60s --live --json >"$scratch/out" 2>"$scratch/err" &
 bot_pid=$!
 wait_for '^measuring' "$scratch/err"
@@ -112,6 +114,7 @@ wait "$bot_pid" || fail "Ctrl-C made the exit code $?"
 figure "$in_order"' and d["interrupted"]'
 
 # The engine goes away and comes back: bots say so, and go on with the new epoch.
+: >"$scratch/err" # here, not in the child: what an earlier bot said must not be taken for this one's
 "$bin/bot" --url "$url" -n 3 --warmup 0s --duration 4s --live --json >"$scratch/out" 2>"$scratch/err" &
 bot_pid=$!
 wait_for '^measuring' "$scratch/err"

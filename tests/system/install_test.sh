@@ -46,7 +46,7 @@ with_pkg_config() { # MODULE FOLDER
 }
 
 with_cmake() { # ON|OFF FOLDER
-    check "cmake finds Tickwire (static: $1)" env PKG_CONFIG_PATH= cmake -S "$sources" -B "$2" \
+    check "cmake finds Tickwire (static: $1)" env PKG_CONFIG_PATH= cmake -G Ninja -S "$sources" -B "$2" \
         -DCMAKE_PREFIX_PATH="$prefix" -DTICKWIRE_STATIC="$1" -DCMAKE_BUILD_TYPE=Release
     check "cmake builds the examples (static: $1)" cmake --build "$2" -j 2
 }
