@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """soak.py - what the engine must hold over time: bots without a gap, idle clients, a stalled reader, churn and garbage.
 
-Usage:     bench/soak.py [bots|idle|stall|churn]... [--build build/release] [--seconds 60] [--loop auto]
+Usage:     bench/soak.py [bots|idle|stall|churn|readers]... [--build build/release] [--seconds 60] [--loop auto]
 bots:      10, 100 and 1,000 bots on both codecs at 1,000 messages per second: no error, gap or duplicate, and the engine's
            counters add up (published = delivered + lost).
 idle:      10,000 idle clients: engine memory per client (at most 1 KiB) and CPU time while they stay.
@@ -9,6 +9,8 @@ stall:     100 bots, ten times without and ten times with a 101st that never rea
            ratio of the others' p99 with its interval (it must hold 1), what they missed, and the engine's memory.
 churn:     1,000 connections per second come and go: killed bots, half handshakes, garbage, oversized frames; afterwards the
            engine has as many descriptors as before and its memory has not grown.
+readers:   16 readers of the ring in shared memory, one of them stopped for a second, one killed: the rate of the producer with
+           and without them, and what the others missed.
 Needs:     Linux; quiet cores for stall. `--seconds` shortens a run for a first look. Exit code 1 if something did not hold.
 """
 import argparse
@@ -238,9 +240,45 @@ def churn(options):
     return holds
 
 
+def readers(options):
+    """The producer's rate alone, and beside sixteen readers of which one is stopped and one is killed."""
+    name, wanted, seconds = f"soak.{os.getpid()}", 20000, max(options.seconds // 6, 4)
+    engine = Engine(options, f"--ring.name={name}", f"--feed.rate={wanted}")
+
+    def rate(during):
+        before, started = engine.metrics(), time.monotonic()
+        during()
+        after, elapsed = engine.metrics(), time.monotonic() - started
+        return sum(after[key] - before[key] for key in after if key.startswith("tickwire_feed_events_total")) / elapsed
+
+    def sixteen():
+        running = [subprocess.Popen(
+            [f"{options.build}/bin/bot", "--shm", name, "--symbols", "*:*", "--channels", "trade,quote,book", "--warmup", "0s",
+             "--duration", f"{seconds}s", "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            for _ in range(16)]
+        time.sleep(1)
+        running[0].send_signal(signal.SIGSTOP)
+        running[1].kill()
+        time.sleep(1)
+        running[0].send_signal(signal.SIGCONT)
+        results.extend(json.loads(each.communicate()[0]) for each in running[2:])
+        running[0].communicate()
+        running[1].communicate()
+
+    results = []
+    alone, beside = rate(lambda: time.sleep(seconds)), rate(sixteen)
+    missed = sum(result["missing"] + result["gaps"] for result in results)
+    holds = missed == 0 and abs(beside / alone - 1) < 0.01 and len(results) == 14
+    print(f"readers: producer {alone:.0f} events/s alone, {beside:.0f} beside 16 readers (one stopped, one killed); the 14 others "
+          f"missed {missed:.0f}, p50 {statistics.median(r['latency_us']['p50'] for r in results):.0f} us: "
+          f"{'holds' if holds else 'DOES NOT HOLD'}")
+    engine.stop()
+    return holds
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    checks = {"bots": bots, "idle": idle, "stall": stall, "churn": churn}
+    checks = {"bots": bots, "idle": idle, "stall": stall, "churn": churn, "readers": readers}
     parser.add_argument("checks", nargs="*", choices=[*checks, []], help="which; all if none is named")
     parser.add_argument("--build", default="build/release")
     parser.add_argument("--seconds", type=int, default=60)
