@@ -116,6 +116,7 @@ static size_t escape_length(const uint8_t *at, const uint8_t *end)
 
 bool twi_json_string_slow(twi_json *json, const uint8_t *content, const uint8_t *at, twi_json_slice *out)
 {
+    *out = (twi_json_slice){.text = ""};
     while (at < json->end && *at == '\\') {
         size_t escape = escape_length(at, json->end);
         if (escape == 0)

@@ -169,11 +169,14 @@ static inline uint8_t twi_json_byte(twi_json *json)
     return json->at < json->end ? *json->at : 0;
 }
 
-/* The next value must be a string. */
+/* The next value must be a string. Else *out is an empty text: a caller that goes on to the end of the scan reads nothing
+ * that is not there. */
 static inline bool twi_json_string(twi_json *json, twi_json_slice *out)
 {
-    if (TWI_UNLIKELY(twi_json_byte(json) != '"'))
+    if (TWI_UNLIKELY(twi_json_byte(json) != '"')) {
+        *out = (twi_json_slice){.text = ""};
         return twi_json_fail(json, TW_MALFORMED);
+    }
     const uint8_t *content = json->at + 1;
     const uint8_t *at = twi_json_plain_end(content, json->end);
     if (TWI_UNLIKELY(at == json->end || *at != '"'))

@@ -386,6 +386,20 @@ static void random_bytes_are_survived(void **state)
     }
 }
 
+static void a_string_that_is_none_is_empty(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "\"", "\"abc", "\"a\\x\"", "12", "\"a\\"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        twi_json json;
+        twi_json_slice out = {.text = NULL, .len = 99};
+        twi_json_init(&json, (const uint8_t *)texts[i], strlen(texts[i]));
+        assert_false(twi_json_string(&json, &out));
+        assert_non_null(out.text);
+        assert_int_equal(out.len, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,7 +409,7 @@ int main(void)
         cmocka_unit_test(deferred_values_are_read_later), cmocka_unit_test(decimals_are_exact),
         cmocka_unit_test(fast_decimals_equal_slow_ones),  cmocka_unit_test(integers_know_their_range),
         cmocka_unit_test(strings_are_unescaped),          cmocka_unit_test(wrong_types_fail_and_stay_failed),
-        cmocka_unit_test(random_bytes_are_survived),
+        cmocka_unit_test(random_bytes_are_survived),      cmocka_unit_test(a_string_that_is_none_is_empty),
     };
     return cmocka_run_group_tests(tests, make_guard_page, NULL);
 }
