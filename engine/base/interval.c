@@ -37,6 +37,9 @@ static const unit *find_unit(const char *text, size_t len)
 
 tw_status twi_interval_parse(const char *text, size_t len, int64_t *interval_ns)
 {
+    if (len == 0) {
+        return TW_MALFORMED; /* and text may be NULL */
+    }
     int64_t value = 0;
     size_t digit_count = 0;
     for (; digit_count < len && text[digit_count] >= '0' && text[digit_count] <= '9'; digit_count++) {
