@@ -169,8 +169,8 @@ static inline uint8_t twi_json_byte(twi_json *json)
     return json->at < json->end ? *json->at : 0;
 }
 
-/* The next value must be a string. Else *out is an empty text: a caller that goes on to the end of the scan reads nothing
- * that is not there. */
+/* The next value must be a string. Else *out is an empty text: a caller that goes on to the end of the scan reads
+ * nothing that is not there. */
 static inline bool twi_json_string(twi_json *json, twi_json_slice *out)
 {
     if (TWI_UNLIKELY(twi_json_byte(json) != '"')) {
