@@ -213,6 +213,12 @@ class Run:
         return all(len(bot.view(self.tape.names[symbol]).trades) >= len(self.required_trades(symbol))
                    for symbol in self.tape.symbols)
 
+    def quotes_came(self, bot):
+        """Of an unbroken run: after a break nobody can say how many there are."""
+        judged = self.venue.quotes and not self.chosen.breaks
+        return not judged or all(len(bot.view(self.tape.names[symbol]).quotes) >= len(self.expected[symbol].quotes)
+                                 for symbol in self.tape.symbols)
+
     # ---- play ----
 
     async def join(self):
@@ -330,6 +336,7 @@ class Run:
         await simulator.play()
         await self.wait(self.all_equal, "books at the end")
         await self.wait(lambda: self.trades_came(self.bots[0]), "trades at the end")
+        await self.wait(lambda: self.quotes_came(self.bots[0]), "quotes at the end")
         await self.judge_unknown()
         self.judge()
 
