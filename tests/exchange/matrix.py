@@ -5,7 +5,8 @@ Usage:     matrix.py BIN SCRATCH SET [--venue NAME ...] [--jobs N]
 Sets:      unbroken    every venue's made stream                 breaks    a choice of breaks, one run per venue of it
            recordings  the beginning of every recording          all       every break at every venue that can show it,
            whole       recordings from end to end                          for minutes
-Recordings are looked for in the folder TICKWIRE_RECORDINGS; those that are not there are left out.
+Recordings are looked for in the folder TICKWIRE_RECORDINGS, else at ../shared/data/exchanges beside the project; those
+that are not there are left out.
 Exit:      0 all good, 1 a run failed (its whole output is printed), 77 nothing to run.
 """
 import argparse
@@ -19,8 +20,10 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from venues import RECORDINGS, VENUES
 
+
 RUN_SECONDS = 600  # the longest recordings take minutes
 PREFIX_FRAMES = 1200
+RECORDINGS_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../shared/data/exchanges")
 # Binance spot grants a REST book every three seconds: one symbol is enough for a short test.
 SHORT = {"binance": ["--symbols", "1"]}
 CHOICE = [("kraken", "drop", "cut"), ("kraken_v1", "checksum"), ("gemini", "garble"),
@@ -70,10 +73,10 @@ def jobs_of(chosen):
                     jobs.append((f"{name} {' '.join(kinds)}", ["--venue", name] + [
                         word for kind in kinds for word in ("--break", kind)]))
         return jobs
-    folder, jobs = os.environ.get("TICKWIRE_RECORDINGS", ""), []
+    folder, jobs = os.environ.get("TICKWIRE_RECORDINGS") or RECORDINGS_FOLDER, []
     for name, title in RECORDINGS:
         path = os.path.join(folder, title)
-        if name not in names or not folder or not os.path.isdir(path):
+        if name not in names or not os.path.isdir(path):
             continue
         short = ["--limit", str(PREFIX_FRAMES), "--only", ONLY.get(title, "")] if chosen.set == "recordings" else []
         jobs.append((f"{name} {title}", ["--venue", name, "--recording", path, *short]))
