@@ -30,6 +30,7 @@ from venues import VENUES
 
 SECONDS = float(os.environ.get("TICKWIRE_PATIENCE", "20"))  # for each thing that is waited for
 SLOW_RATE = 300      # frames a second while something is going on
+JOIN_FRAMES = 20     # so many are played slowly when everything has been fetched
 SOON_FRAMES = 60     # so many follow a break quickly, then the market calms down until it is repaired
 LAST_RATE = 10
 FRAMES_PER_BREAK = 260
@@ -219,16 +220,25 @@ class Run:
         return not judged or all(len(bot.view(self.tape.names[symbol]).quotes) >= len(self.expected[symbol].quotes)
                                  for symbol in self.tape.symbols)
 
+    def legs_joined(self):
+        """With two connections for every stream: both have fetched their books, where books are fetched."""
+        fetched = sum("depth" in path for _, path, _, _ in self.simulator.requests)
+        if "redundant = true" not in self.chosen.settings or fetched == 0:
+            return True
+        return fetched >= 2 * len(self.tape.symbols)
+
     # ---- play ----
 
     async def join(self):
         """The beginning: slowly, until all books that began are whole; the last frames are kept for later."""
         simulator = self.simulator
-        most = len(self.tape.frames) // 3
+        last = simulator.position + len(self.tape.frames) // 3
         begun = simulator.position
-        while simulator.position - begun < most:
+        while simulator.position < last:
             await simulator.play(until=simulator.position + 1, rate=SLOW_RATE)
-            if simulator.position - begun > 20 and self.began() and self.all_equal():
+            if not self.legs_joined():
+                begun = simulator.position
+            elif simulator.position - begun > JOIN_FRAMES and self.began() and self.all_equal():
                 break
         await self.wait(self.all_equal, "books at the beginning")
 
