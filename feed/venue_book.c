@@ -41,12 +41,16 @@ void twi_update_begin(twi_update *update, twi_venue *venue, twi_slot *slot, tw_s
 
 void twi_update_level(twi_update *update, twi_side side, tw_decimal price, tw_decimal amount)
 {
+    uint32_t before = twi_book_count(&update->slot->book, side);
     if (TWI_UNLIKELY(amount.mantissa < 0 ||
                      (!update->venue->bookless && twi_book_apply(&update->slot->book, side, price, amount) != TW_OK))) {
         update->failed = true;
         return;
     }
-    if (TWI_UNLIKELY(update->info.snapshot && amount.mantissa == 0))
+    /* A removal says something within a snapshot only of a level that the same message has put there (Kraken v1 may
+     * send a snapshot and its first change together). */
+    if (TWI_UNLIKELY(update->info.snapshot && amount.mantissa == 0) &&
+        twi_book_count(&update->slot->book, side) == before)
         return;
     put_record(update, TW_EVENT_LEVEL, side == TWI_ASK ? TW_FLAG_ASK : 0, price, amount);
 }
